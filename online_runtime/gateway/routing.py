@@ -1,0 +1,94 @@
+"""The routing table: one immutable, versioned object, swapped atomically. Pure: standard library only.
+
+The publisher writes it to HOME/run/routing.json by rename; each gateway reads it again when the file changes. That file is
+the last good copy. A bad entry drops only itself.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class RouteInstance:
+    """One instance as the gateway sees it. `accepts` is False while it drains: its old jobs stay reachable, no new ones go there."""
+
+    id: str
+    url: str
+    snapshot_id: str
+    snapshot_number: int
+    accepts: bool = True
+
+
+@dataclass(frozen=True)
+class RouteToken:
+    """A token of the service. Only the SHA-256 of the random 32-byte token is stored."""
+
+    id: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class ServiceRoute:
+    """Everything the gateway needs to serve one service without asking anybody."""
+
+    name: str
+    instances: tuple[RouteInstance, ...] = ()
+    tokens: tuple[RouteToken, ...] = ()
+    hold_seconds: float = 0.0  # > 0: calls that find no accepting instance wait this long before 503
+    hold_calls: int = 100
+    max_body_bytes: int = 100 * 1024 * 1024
+
+    @property
+    def accepting(self) -> tuple[RouteInstance, ...]:
+        return tuple(instance for instance in self.instances if instance.accepts)
+
+
+@dataclass(frozen=True)
+class RoutingTable:
+    """All services at one version. Versions only grow."""
+
+    version: int = 0
+    services: Mapping[str, ServiceRoute] = field(default_factory=lambda: MappingProxyType({}))
+
+    def to_json(self) -> str:
+        services = {name: asdict(route) for name, route in self.services.items()}
+        return json.dumps({"format": FORMAT, "version": self.version, "services": services}, indent=1)
+
+
+@dataclass(frozen=True)
+class DroppedEntry:
+    """A service entry that could not be read, and why. The others stay."""
+
+    service: str
+    reason: str
+
+
+def read_table(text: str | bytes) -> tuple[RoutingTable, tuple[DroppedEntry, ...]]:
+    """Parse a table entry by entry. Raises ValueError only when the document itself is not a table of a known format."""
+    document = json.loads(text)
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise ValueError(f"not a routing table of format {FORMAT}")
+    services: dict[str, ServiceRoute] = {}
+    dropped: list[DroppedEntry] = []
+    for name, entry in document["services"].items():
+        try:
+            services[name] = _service(entry)
+        except (KeyError, TypeError, ValueError, AttributeError) as problem:
+            dropped.append(DroppedEntry(name, f"{type(problem).__name__}: {problem}"))
+    return RoutingTable(int(document["version"]), MappingProxyType(services)), tuple(dropped)
+
+
+def _service(entry: Mapping[str, Any]) -> ServiceRoute:
+    instances = tuple(RouteInstance(**instance) for instance in entry["instances"])
+    for instance in instances:
+        if not instance.url.startswith("http://"):
+            raise ValueError(f"instance {instance.id} has the url {instance.url!r}")
+    tokens = tuple(RouteToken(**token) for token in entry["tokens"])
+    return ServiceRoute(**{**entry, "instances": instances, "tokens": tokens})
