@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -60,8 +61,9 @@ async def call_each(
         before_call()
         results.append(getattr(instance, function)(**arguments))
     waiting = [i for i, result in enumerate(results) if inspect.isawaitable(result)]
-    for i, value in zip(waiting, await asyncio.gather(*(results[i] for i in waiting)), strict=True):
-        results[i] = value
+    if waiting:
+        for i, value in zip(waiting, await asyncio.gather(*(results[i] for i in waiting)), strict=True):
+            results[i] = value
     return results
 
 
@@ -151,4 +153,8 @@ def _merged_ui(node_class: NodeClass, uis: list[Mapping[str, Any]]) -> dict[str,
             if isinstance(values, str) or not hasattr(values, "__iter__"):
                 raise NodeContractBroken(node_class.__name__, f"its ui value {key!r} is not a list.")
             merged.setdefault(key, []).extend(values)
+    try:
+        json.dumps(merged)  # it goes into events and history
+    except (TypeError, ValueError) as error:
+        raise NodeContractBroken(node_class.__name__, f"its ui result is not JSON: {error}.") from error
     return merged
