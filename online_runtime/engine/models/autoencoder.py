@@ -1,0 +1,62 @@
+"""The VAE object: pictures to latents and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .. import progress
+from . import memory
+from .errors import LatentUnusable
+
+
+@dataclass(frozen=True)
+class VAE:
+    """What a node calls VAE. Latents are the autoencoder's own, not multiplied by a family's factor."""
+
+    network: nn.Module
+    channels: int
+    reduction: int
+
+    @torch.no_grad()
+    def encode(self, pixels: Tensor) -> Tensor:
+        """Latents [B, C, h, w] of `pixels` [B, H, W, 3 or more] in 0..1; sides are cropped to whole latents,
+        in the middle.
+
+        The mean of the encoder's distribution, so that equal pictures give equal latents.
+        """
+        images = self._cropped(pixels)[..., :3].movedim(-1, 1) * 2 - 1
+        return self._each(images, lambda net, one: net.encode(one).latent_dist.mode())
+
+    @torch.no_grad()
+    def decode(self, latents: Tensor) -> Tensor:
+        """Pictures [B, H, W, 3] in 0..1 of `latents` [B, C, h, w]. Raises LatentUnusable."""
+        if latents.dim() != 4 or latents.shape[1] != self.channels:
+            raise LatentUnusable(
+                f"it has the shape {list(latents.shape)}; this VAE takes [B, {self.channels}, h, w]"
+            )
+        images = self._each(latents, lambda net, one: net.decode(one, return_dict=False)[0])
+        return ((images + 1) / 2).clamp(0, 1).movedim(1, -1).contiguous()
+
+    def _cropped(self, pixels: Tensor) -> Tensor:
+        height, width = ((side // self.reduction) * self.reduction for side in pixels.shape[1:3])
+        if not height or not width:
+            raise LatentUnusable(
+                f"a picture of {pixels.shape[2]}x{pixels.shape[1]} is smaller than one latent"
+            )
+        top, left = (pixels.shape[1] - height) // 2, (pixels.shape[2] - width) // 2
+        return pixels[:, top : top + height, left : left + width]
+
+    def _each(self, inputs: Tensor, step: Any) -> Tensor:
+        """One picture at a time: a batch would need room for all of them at full size."""
+        outputs = []
+        with memory.dropping_when_full():
+            network = memory.place(self.network)
+            first = next(network.parameters())
+            for one in inputs.split(1):
+                progress.current().check_interrupted()
+                outputs.append(step(network, one.to(first.device, first.dtype)).float().cpu())
+        return torch.cat(outputs)

@@ -1,0 +1,19 @@
+"""The builtin nodes, under ComfyUI's class names and inputs, so that its workflows run unchanged.
+
+Importing this package imports neither torch nor diffusers; nodes do when they run.
+"""
+
+from __future__ import annotations
+
+from . import conditioning, image, image_files, latent, loaders, primitive, sampling
+
+_FAMILIES = (loaders, conditioning, latent, sampling, image_files, image, primitive)
+
+NODE_CLASS_MAPPINGS: dict[str, type] = {
+    name: node for family in _FAMILIES for name, node in family.NODE_CLASS_MAPPINGS.items()
+}
+NODE_DISPLAY_NAME_MAPPINGS: dict[str, str] = {
+    name: title for family in _FAMILIES for name, title in family.NODE_DISPLAY_NAME_MAPPINGS.items()
+}
+
+__all__ = ["NODE_CLASS_MAPPINGS", "NODE_DISPLAY_NAME_MAPPINGS"]
