@@ -1,0 +1,71 @@
+"""Read changed files into the store, by forked readers when there is much to read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from snapshotter.copying import Unreadable
+from snapshotter.forked import MAX_UNITS, forked_map
+from snapshotter.objects import Put, Store
+
+FEW_FILES, FEW_BYTES = 64, 32 << 20  # Below both, forking costs more than it saves.
+FILES_A_UNIT = 16
+
+
+class Reading(NamedTuple):
+    """One file to read: the index of its component, its directory and name there, and where it lies on disk."""
+
+    component: int
+    directory: bytes
+    name: bytes
+    path: bytes
+    size: int
+    expected: bytes | None
+
+
+class Read(NamedTuple):
+    """What came of a reading: `put`, or `unreadable` with the reason, or neither when the file was gone."""
+
+    reading: Reading
+    put: Put | None
+    unreadable: str = ""
+
+
+def read_files(store: Store, scratch: Path, readings: Sequence[Reading], workers: int) -> Iterator[Read]:
+    """Each reading's outcome, in no order.
+
+    Raises FileKeepsChanging, ForkFailed, OSError (the store's disk is full).
+    """
+    ordered = sorted(
+        readings, key=lambda reading: -reading.size
+    )  # Largest first: no reader ends long after the others.
+    few = len(ordered) <= FEW_FILES and sum(reading.size for reading in ordered) <= FEW_BYTES
+    units = min(MAX_UNITS, -(-len(ordered) // FILES_A_UNIT))
+
+    def work(unit: int) -> Iterator[tuple[int, Put | None, str]]:
+        for index in range(unit, len(ordered), units):
+            yield index, *_read(store, scratch, ordered[index])
+
+    for index, put, unreadable in forked_map(units, work, 1 if few else workers):
+        yield Read(ordered[index], put, unreadable)
+
+
+def _read(store: Store, scratch: Path, reading: Reading) -> tuple[Put | None, str]:
+    try:
+        return store.put(reading.path, scratch, reading.expected), ""
+    except FileNotFoundError:
+        if os.path.lexists(reading.path):
+            raise
+        return None, ""
+    except NotADirectoryError:
+        return None, ""
+    except Unreadable as error:
+        return None, f"cannot be read: {error}"
+
+
+def counted(readings: Sequence[Reading]) -> tuple[int, int]:
+    """How many files and bytes there are to read."""
+    return len(readings), sum(reading.size for reading in readings)
