@@ -56,7 +56,7 @@ class VAE:
         with memory.dropping_when_full():
             network = memory.place(self.network)
             first = next(network.parameters())
-            for one in inputs.split(1):
+            for one in torch.split(inputs, 1):
                 progress.current().check_interrupted()
                 outputs.append(step(network, one.to(first.device, first.dtype)).float().cpu())
         return torch.cat(outputs)

@@ -92,7 +92,8 @@ def _entries(model: DiffusionModel, conditioning: Conditioning, which: str, late
             raise ConditioningUnusable(f"the builtin engine does not know its {', '.join(unknown)}")
         if context.shape[-1] != model.shape.context_width:
             raise ConditioningUnusable(
-                f"the {which} text has width {context.shape[-1]}, the model takes {model.shape.context_width}; "
+                f"the {which} text has width {context.shape[-1]}, "
+                f"the model takes {model.shape.context_width}; "
                 "text encoder and model are of different families"
             )
         entries.append(

@@ -19,6 +19,7 @@ from .diffusion import DiffusionModel
 from .errors import UnknownFamily, WeightsIncomplete
 from .families import UNET, Checkpoint, Family, TextPart, below, recognise
 from .families import VAE as VAE_PREFIX
+from .networks import new_text_encoder, new_unet, new_vae
 from .noise import Prediction, TrainedNoise
 from .patched import Patched
 from .renaming import renamed
@@ -76,13 +77,11 @@ def _load_checkpoint(path: Path, vocabularies: Sequence[Path]) -> Loaded:
 
 
 def _unet(checkpoint: Checkpoint) -> nn.Module:
-    from diffusers import UNet2DConditionModel
-
     prefixes = checkpoint.unet.prefixes()
     tensors = _renamed(checkpoint.header, UNET, prefixes)
     config = checkpoint.unet.diffusers(checkpoint.pooled_width)
     with init_empty_weights(include_buffers=False):
-        unet = UNet2DConditionModel(**config)
+        unet = new_unet(config)
     return _filled(unet, tensors, memory.weights_dtype(), checkpoint.header.path, "UNet")
 
 
@@ -104,7 +103,7 @@ def _text_encoder(checkpoint: Checkpoint, at: int, vocabularies: Sequence[Path])
     tensors = _below(checkpoint.header, part.prefix)
     projection = _projection(tensors, shape)
     network = _filled(
-        _empty_text_model(shape),
+        _empty_text_encoder(shape),
         shape.named_for_transformers(tensors),
         memory.weights_dtype(),
         path,
@@ -115,12 +114,9 @@ def _text_encoder(checkpoint: Checkpoint, at: int, vocabularies: Sequence[Path])
     return TextEncoder(Patched(network), tokenizer, projection, pad)
 
 
-def _empty_text_model(shape: TextShape) -> nn.Module:
-    from transformers import CLIPTextConfig, CLIPTextModel
-
+def _empty_text_encoder(shape: TextShape) -> nn.Module:
     with init_empty_weights(include_buffers=False):
-        model: nn.Module = CLIPTextModel(CLIPTextConfig(**shape.transformers()))
-    return model
+        return new_text_encoder(shape.transformers())
 
 
 def _projection(tensors: dict[str, Tensor], shape: TextShape) -> Tensor | None:
@@ -140,10 +136,8 @@ def _load_vae(path: Path) -> VAE:
 
 
 def _vae(header: Header, prefix: str, shape: VAEShape) -> VAE:
-    from diffusers import AutoencoderKL
-
     with init_empty_weights(include_buffers=False):
-        network = AutoencoderKL(**shape.diffusers())
+        network = new_vae(shape.diffusers())
     tensors = _renamed(header, prefix, shape.prefixes())
     filled = _filled(network, tensors, memory.vae_dtype(), header.path, "VAE")
     return VAE(network=filled, channels=shape.latent_channels, reduction=2 ** (len(shape.channels) - 1))

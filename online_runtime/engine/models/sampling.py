@@ -67,7 +67,7 @@ def sample(
     of memory.
     """
     _check(model, latent)
-    solve = sampler(plan.sampler)
+    sampler(plan.sampler)  # An unavailable one is refused before anything is computed.
     sigmas = plan.sigmas(model)
     if len(sigmas) < 2:
         return latent.clone()

@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from diffusers import AutoencoderKL, UNet2DConditionModel
     from torch import Tensor, nn
-    from transformers import CLIPTextModel
+
+    from .text_shape import TextShape
+    from .unet_shape import UNetShape
+    from .vae_shape import VAEShape
 
 LABEL = "random weights, for demonstration only; made by Stillframe"
 WIDTH = 32
@@ -28,70 +30,10 @@ LEVELS = (32, 32, 64, 64)
 LORA_RANK = 4
 
 
-def make_parts(seed: int = 0) -> tuple[UNet2DConditionModel, CLIPTextModel, AutoencoderKL]:
-    """Random UNet, text encoder and VAE, tiny and of SD1.x's structure. Equal seeds give equal weights."""
-    import torch
-
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.manual_seed(seed)
-        unet, text, vae = _unet(), _text(), _vae()
-        # As initialised, noise estimates and pictures would be almost flat: bring both to a visible size.
-        latent = torch.randn(1, 4, 16, 16)
-        noise = unet(latent, torch.tensor([500]), torch.randn(1, 77, WIDTH), return_dict=False)[0]
-        unet.conv_out.weight.mul_(0.9 / noise.std())
-        vae.decoder.conv_out.weight.mul_(0.5 / vae.decode(latent, return_dict=False)[0].std())
-    return unet.eval(), text.eval(), vae.eval()
-
-
-def _unet() -> UNet2DConditionModel:
-    from diffusers import UNet2DConditionModel
-
-    return UNet2DConditionModel(
-        block_out_channels=LEVELS,
-        down_block_types=["CrossAttnDownBlock2D"] * 3 + ["DownBlock2D"],
-        up_block_types=["UpBlock2D"] + ["CrossAttnUpBlock2D"] * 3,
-        cross_attention_dim=WIDTH,
-        attention_head_dim=8,
-    )
-
-
-def _text() -> CLIPTextModel:
-    from transformers import CLIPTextConfig, CLIPTextModel
-
-    from .tokens import BYTE_VOCABULARY
-
-    config = CLIPTextConfig(
-        vocab_size=BYTE_VOCABULARY,
-        hidden_size=WIDTH,
-        intermediate_size=4 * WIDTH,
-        num_hidden_layers=2,
-        num_attention_heads=1,
-        bos_token_id=BYTE_VOCABULARY - 2,
-        eos_token_id=BYTE_VOCABULARY - 1,
-        pad_token_id=BYTE_VOCABULARY - 1,
-    )
-    return CLIPTextModel(config)
-
-
-def _vae() -> AutoencoderKL:
-    from diffusers import AutoencoderKL
-
-    return AutoencoderKL(
-        block_out_channels=LEVELS,
-        down_block_types=["DownEncoderBlock2D"] * len(LEVELS),
-        up_block_types=["UpDecoderBlock2D"] * len(LEVELS),
-        layers_per_block=2,
-        latent_channels=4,
-    )
-
-
-def single_file(unet: nn.Module, text: nn.Module, vae: nn.Module) -> dict[str, Tensor]:
-    """The tensors of such parts under the names, and in the shapes, of published SD1.x checkpoints."""
-    from .renaming import inverted
+def _unet_shape() -> UNetShape:
     from .unet_shape import UNetShape
-    from .vae_shape import VAEShape
 
-    shape = UNetShape(
+    return UNetShape(
         in_channels=4,
         out_channels=4,
         channels=LEVELS,
@@ -102,8 +44,54 @@ def single_file(unet: nn.Module, text: nn.Module, vae: nn.Module) -> dict[str, T
         linear_projection=False,
         added_width=None,
     )
-    tensors = _prefixed("model.diffusion_model.", unet, inverted(shape.prefixes()))
-    vae_names = inverted(VAEShape(channels=LEVELS, layers=2, latent_channels=4).prefixes())
+
+
+def _text_shape() -> TextShape:
+    from .text_shape import TextShape
+    from .tokens import BYTE_VOCABULARY
+
+    return TextShape(
+        vocabulary=BYTE_VOCABULARY,
+        positions=77,
+        width=WIDTH,
+        feedforward=4 * WIDTH,
+        layers=2,
+        projection=None,
+        openclip=False,
+    )
+
+
+def _vae_shape() -> VAEShape:
+    from .vae_shape import VAEShape
+
+    return VAEShape(channels=LEVELS, layers=2, latent_channels=4)
+
+
+def make_parts(seed: int = 0) -> tuple[nn.Module, nn.Module, nn.Module]:
+    """Random UNet, text encoder and VAE, tiny and of SD1.x's structure. Equal seeds give equal weights."""
+    import torch
+
+    from .networks import new_text_encoder, new_unet, new_vae
+
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(seed)
+        unet: Any = new_unet(_unet_shape().diffusers(None))
+        text = new_text_encoder(_text_shape().transformers())
+        vae: Any = new_vae(_vae_shape().diffusers())
+        # As initialised, noise estimates and pictures would be almost flat: bring both to a visible size.
+        latent = torch.randn(1, 4, 16, 16)
+        noise = unet(latent, torch.tensor([500]), torch.randn(1, 77, WIDTH), return_dict=False)[0]
+        unet.conv_out.weight.mul_(0.9 / noise.std())
+        vae.decoder.conv_out.weight.mul_(0.5 / vae.decode(latent, return_dict=False)[0].std())
+    return unet.eval(), text.eval(), vae.eval()
+
+
+def single_file(unet: nn.Module, text: nn.Module, vae: nn.Module) -> dict[str, Tensor]:
+    """The tensors of such parts under the names, and in the shapes, of published SD1.x checkpoints."""
+    from .renaming import inverted
+
+    tensors = _prefixed("model.diffusion_model.", unet, inverted(_unet_shape().prefixes()))
+    vae_names = inverted(_vae_shape().prefixes())
     for name, tensor in _prefixed("first_stage_model.", vae, vae_names).items():
         convolved = ".mid.attn_1." in name and tensor.dim() == 2
         tensors[name] = tensor[:, :, None, None].contiguous() if convolved else tensor
@@ -127,7 +115,7 @@ def _prefixed(prefix: str, module: nn.Module, names: Mapping[str, str]) -> dict[
 def write_checkpoint(path: Path, seed: int = 0) -> Path:
     """Write the tiny checkpoint (about 15 MB) to `path`, whole or not at all. The same seed writes the same
     bytes."""
-    return _write(path, single_file(*make_parts(seed)), {"modelspec.title": f"Tiny SD1 layout, seed {seed}"})
+    return _write(path, single_file(*make_parts(seed)), f"SD1 layout, seed {seed}")
 
 
 def write_lora(path: Path, seed: int = 0) -> Path:
@@ -146,7 +134,7 @@ def write_lora(path: Path, seed: int = 0) -> Path:
             ):
                 plain = name.removeprefix("text_model.").removesuffix(".weight").replace(".", "_")
                 tensors |= _pair(prefix + plain, weight, generator)
-    return _write(path, tensors, {"ss_network_dim": str(LORA_RANK), "ss_network_alpha": str(LORA_RANK)})
+    return _write(path, tensors, f"LoRA, seed {seed}")
 
 
 def _pair(name: str, weight: Tensor, generator: Any) -> dict[str, Tensor]:
@@ -160,14 +148,15 @@ def _pair(name: str, weight: Tensor, generator: Any) -> dict[str, Tensor]:
     }
 
 
-def _write(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Path:
+def _write(path: Path, tensors: Mapping[str, Tensor], what: str) -> Path:
     from safetensors.torch import save
 
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with partial.open("wb") as file:
-            file.write(save(dict(tensors), {"stillframe": LABEL, **metadata}))
+            # One entry only: safetensors writes several in any order, and the bytes would differ each time.
+            file.write(save(dict(tensors), {"stillframe": f"{LABEL}; {what}"}))
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)

@@ -14,7 +14,7 @@ from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 
-import regex
+import regex  # type: ignore[import-untyped]  # it ships no types; transformers brings it
 
 from .errors import VocabularyMissing
 

@@ -21,18 +21,20 @@ HIGHEST_ORDER = 3
 
 def uni_pc(denoise: Denoise, latent: Tensor, sigmas: Sequence[float], run: Run, *, variant: str) -> Tensor:
     """UniPC (Zhao et al. 2023) predicting clean latents; `variant` is bh1 or bh2."""
-    from diffusers import UniPCMultistepScheduler
+    import diffusers
 
     order = max(1, min(HIGHEST_ORDER, len(sigmas) - 2))
-    scheduler = UniPCMultistepScheduler(prediction_type="sample", solver_order=order, solver_type=variant)
+    build: Any = diffusers.UniPCMultistepScheduler
+    scheduler = build(prediction_type="sample", solver_order=order, solver_type=variant)
     return _run(scheduler, denoise, latent, sigmas, run)
 
 
 def deis(denoise: Denoise, latent: Tensor, sigmas: Sequence[float], run: Run) -> Tensor:
     """DEIS (Zhang & Chen 2022) in the logarithm of the level."""
-    from diffusers import DEISMultistepScheduler
+    import diffusers
 
-    scheduler = DEISMultistepScheduler(prediction_type="sample", solver_order=HIGHEST_ORDER)
+    build: Any = diffusers.DEISMultistepScheduler
+    scheduler = build(prediction_type="sample", solver_order=HIGHEST_ORDER)
     return _run(scheduler, denoise, latent, sigmas, run)
 
 

@@ -1,0 +1,36 @@
+"""The networks themselves, from diffusers and transformers, with random weights or without any yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+
+def new_unet(config: Mapping[str, Any]) -> nn.Module:
+    """diffusers' UNet2DConditionModel, as UNetShape.diffusers() describes it."""
+    import diffusers
+
+    build: Any = diffusers.UNet2DConditionModel
+    unet: nn.Module = build(**config)
+    return unet
+
+
+def new_vae(config: Mapping[str, Any]) -> nn.Module:
+    """diffusers' AutoencoderKL, as VAEShape.diffusers() describes it."""
+    import diffusers
+
+    build: Any = diffusers.AutoencoderKL
+    vae: nn.Module = build(**config)
+    return vae
+
+
+def new_text_encoder(config: Mapping[str, Any]) -> nn.Module:
+    """transformers' CLIPTextModel, as TextShape.transformers() describes it."""
+    import transformers
+
+    build: Any = transformers.CLIPTextModel
+    settings: Any = transformers.CLIPTextConfig
+    text: nn.Module = build(settings(**config))
+    return text
