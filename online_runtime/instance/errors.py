@@ -46,7 +46,8 @@ class ViewMissing(InstanceError):
     def __init__(self, component: str, source: str) -> None:
         self.component, self.source = component, source
         super().__init__(
-            f"{component} should be at {source}, which does not exist: materialise the snapshot again, then start."
+            f"{component} should be at {source}, which does not exist: "
+            "materialise the snapshot again, then start."
         )
 
 
@@ -56,7 +57,8 @@ class PlaceMissing(InstanceError):
     def __init__(self, component: str, place: Path) -> None:
         self.component, self.place = component, place
         super().__init__(
-            f"{component} belongs at {place}, which does not exist here: make that folder (it may stay empty), then start again."
+            f"{component} belongs at {place}, which does not exist here: "
+            "make that folder (it may stay empty), then start again."
         )
 
 
@@ -66,7 +68,7 @@ class ViewRefused(InstanceError):
     def __init__(self, step: str, place: str, reason: str) -> None:
         self.step, self.place, self.reason = step, place, reason
         super().__init__(
-            f"The view could not be built: {step} at {place} failed: {reason}. See `dmesg` for the kernel's words."
+            f"The view could not be built: {step} at {place} failed: {reason}. `dmesg` may say more."
         )
 
 
@@ -81,7 +83,7 @@ class CopyFailed(InstanceError):
 
 
 class BaseChanged(InstanceError):
-    """The base in its place is not the one that the snapshot was frozen with, and it cannot be covered by the frozen one."""
+    """The base in its place is not the one frozen with the snapshot, and it cannot be covered by that one."""
 
     def __init__(self, place: str, wanted: str, found: str) -> None:
         self.place, self.wanted, self.found = place, wanted, found
@@ -97,15 +99,3 @@ class AlreadyRunning(InstanceError):
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         super().__init__(f"{folder} is kept by another agent already: nothing was started.")
-
-
-class EngineSilent(InstanceError):
-    """The engine gave no usable answer to a probe."""
-
-    def __init__(self, url: str, reason: str) -> None:
-        self.url, self.reason = url, reason
-        super().__init__(f"The engine at {url} did not answer its queue: {reason}.")
-
-
-class EngineBusyOrStuck(EngineSilent):
-    """The engine took the connection and then gave no answer in time: only its progress can tell busy from stuck."""

@@ -1,7 +1,7 @@
 """When an instance counts as healthy: a streak of probes, never one. Pure: standard library only.
 
-One pass is not ready: three in a row make an instance healthy, three failures in a row make it unhealthy, and one that flaps
-stays what it was. A new instance is trusted only after it has also been passing for a minimum time (`proven`).
+One pass is not ready: three in a row make an instance healthy, three failures in a row make it unhealthy, and
+one that flaps stays what it was. A new one is trusted only after it has passed for a minimum time (`proven`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ RULE = HealthRule()
 
 @dataclass(frozen=True)
 class Streak:
-    """Probes in a row, as far as they agree. `passing_since` is the time (aware) of the first pass of the present run."""
+    """Probes in a row, as far as they agree. `passing_since`: the aware time of this run's first pass."""
 
     passes: int = 0
     failures: int = 0
@@ -39,7 +39,7 @@ class Streak:
 
 
 def judge(streak: Streak, ok: bool, at: datetime, rule: HealthRule = RULE) -> Streak:
-    """The streak after one more probe at the aware time `at`. A single miss restarts the minimum healthy time."""
+    """The streak after one more probe at the aware time `at`. A miss restarts the minimum healthy time."""
     if ok:
         passes = streak.passes + 1
         return Streak(

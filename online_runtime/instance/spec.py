@@ -1,7 +1,8 @@
 """All that a driver and an instance say to each other. Pure: standard library only.
 
 A driver writes `spec.json` into the instance's folder and starts `python -m online_runtime.instance FOLDER`.
-The instance answers with `state.json` in the same folder (where its door is) and with an `InstanceReport` at that door.
+The instance answers with `state.json` in the same folder (where its door is) and, at that door, with an
+`InstanceReport`.
 """
 
 from __future__ import annotations
@@ -42,10 +43,11 @@ class Mount:
 
 @dataclass(frozen=True)
 class InstanceSpec:
-    """One engine process on one GPU, running one snapshot. Ids and the token are chosen by the publisher before the start.
+    """One engine process on one GPU, running one snapshot. The publisher chooses id and token beforehand.
 
-    `gpu` is a CUDA device index, or None for a CPU slot. `workstation` is the path that the snapshot was frozen from and is
-    seen at again. `token` comes back in every health reply, so that a stale process on a recycled port is never trusted.
+    `gpu` is a CUDA device index, or None for a CPU slot. `workstation` is the path that the snapshot was
+    frozen from and is seen at again. `token` comes back in every health reply, so that a stale process on a
+    recycled port is never trusted.
     """
 
     instance_id: str
@@ -139,6 +141,21 @@ class InstanceFolder:
     def state(self) -> Path:
         """Written by the instance: {pid, started_at (kernel ticks), door: "http://127.0.0.1:PORT"}."""
         return self.root / "state.json"
+
+    @property
+    def engine(self) -> Path:
+        """Written by boot just before it becomes the engine: its port, process and isolation."""
+        return self.root / "engine.json"
+
+    @property
+    def agent_lock(self) -> Path:
+        """Held by the agent for as long as it lives."""
+        return self.root / "agent.lock"
+
+    @property
+    def agent_log(self) -> Path:
+        """What the agent itself had to say; empty unless something went wrong with it."""
+        return self.root / "agent.log"
 
     @property
     def log(self) -> Path:

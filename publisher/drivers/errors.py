@@ -1,12 +1,13 @@
 """What can go wrong between the publisher and a driver.
 
-PublisherError
-└── DriverError
-    ├── BadInstanceId
-    ├── StartFailed
-    ├── StopFailed
-    ├── StillRunning
-    └── DriverOccupied
+    PublisherError
+    └── DriverError
+        ├── BadInstanceId
+        ├── StartFailed
+        ├── StopFailed
+        ├── StillRunning
+        ├── DriverOccupied
+        └── InstanceUnreadable
 """
 
 from __future__ import annotations
@@ -42,15 +43,15 @@ class StartFailed(DriverError):
 
 
 class StopFailed(DriverError):
-    """A process of the instance survived SIGKILL: its GPU is not free, so do not count it as a free slot; stop it again later."""
+    """A process of the instance survived SIGKILL: its GPU is not free. Stop it again later."""
 
     def __init__(self, instance_id: str, pids: tuple[int, ...], waited_seconds: float) -> None:
         self.pids, self.waited_seconds = pids, waited_seconds
         names = ", ".join(str(pid) for pid in pids)
         super().__init__(
             instance_id,
-            f"Instance {instance_id} still has process {names} {waited_seconds:.0f} s after SIGKILL (a hung driver or disk?): "
-            "its GPU is not free. Stop it again, or restart the machine.",
+            f"Instance {instance_id} still has process {names} {waited_seconds:.0f} s after SIGKILL "
+            "(a hung driver or disk?): its GPU is not free. Stop it again, or restart the machine.",
         )
 
 
@@ -70,4 +71,16 @@ class DriverOccupied(DriverError):
             instance_id,
             f"Instance {instance_id} is being started, stopped or removed by another process "
             f"({waited_seconds:.0f} s already): look again in a moment.",
+        )
+
+
+class InstanceUnreadable(DriverError):
+    """What lies in an instance's folder is not what its agent writes."""
+
+    def __init__(self, instance_id: str, reason: str) -> None:
+        self.reason = reason
+        super().__init__(
+            instance_id,
+            f"Instance {instance_id} cannot be judged: {reason}. "
+            "End its processes by hand, then delete its folder.",
         )
