@@ -1,10 +1,28 @@
 """What can go wrong while publishing.
 
-    PublisherError
-    └── IllegalMove
+PublisherError
+├── IllegalMove
+├── LeaseLost
+├── ControlTooNew
+├── ServiceNotFound
+├── DeploymentNotFound
+├── InstanceNotFound
+├── TokenNotFound
+├── AccountExists
+├── DeploymentInProgress
+├── CancelTooLate
+├── RollbackRefused
+├── NothingDeployed
+├── ConfigurationInvalid
+├── NoFreeSlot
+├── GatewayBehind
+└── SmokeFailed
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
 
 
 class PublisherError(Exception):
@@ -17,3 +35,141 @@ class IllegalMove(PublisherError):
     def __init__(self, now: str, to: str) -> None:
         self.now, self.to = now, to
         super().__init__(f"A deployment cannot go from {now} to {to}.")
+
+
+class LeaseLost(PublisherError):
+    """Another worker took this deployment over; whoever gets this stops at once and writes nothing more."""
+
+    def __init__(self, deployment_id: int, token: int) -> None:
+        self.deployment_id, self.token = deployment_id, token
+        super().__init__(f"Lease {token} of deployment row {deployment_id} was taken over by another worker.")
+
+
+class ControlTooNew(PublisherError):
+    """A control database written by a newer version. Nothing was changed."""
+
+    def __init__(self, found: str, known: str) -> None:
+        self.found, self.known = found, known
+        super().__init__(
+            f"The control database has schema {found}, this version knows up to {known}: upgrade stillframe."
+        )
+
+
+class ServiceNotFound(PublisherError):
+    """No service of that name was ever deployed."""
+
+    def __init__(self, name: str, existing: Iterable[str]) -> None:
+        self.name, self.existing = name, tuple(existing)
+        known = ", ".join(self.existing) or "none yet"
+        super().__init__(
+            f"There is no online service {name!r} (services: {known}). Deploy the project first."
+        )
+
+
+class DeploymentNotFound(PublisherError):
+    """The service has no deployment of that number."""
+
+    def __init__(self, service: str, number: int, latest: int) -> None:
+        self.service, self.number, self.latest = service, number, latest
+        super().__init__(f"Service {service} has no deployment {number}; its latest is {latest}.")
+
+
+class InstanceNotFound(PublisherError):
+    """The service has no instance of that id."""
+
+    def __init__(self, service: str, instance_id: str) -> None:
+        self.service, self.instance_id = service, instance_id
+        super().__init__(f"Service {service} has no instance {instance_id}. List its instances first.")
+
+
+class TokenNotFound(PublisherError):
+    """The service has no live token of that id."""
+
+    def __init__(self, service: str, token_id: str) -> None:
+        self.service, self.token_id = service, token_id
+        super().__init__(f"Service {service} has no token {token_id}. List its tokens first.")
+
+
+class AccountExists(PublisherError):
+    """An account of that name is already there."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"There is already an account {name!r}. Choose another name or set its password.")
+
+
+class DeploymentInProgress(PublisherError):
+    """The service is busy with another deployment. Nothing was changed."""
+
+    def __init__(self, service: str, number: int, by: str, since: datetime, state: str) -> None:
+        self.service, self.number, self.by, self.since, self.state = service, number, by, since, state
+        super().__init__(
+            f"Service {service} is busy: deployment {number}, started by {by} "
+            f"at {since:%Y-%m-%d %H:%M:%S} UTC, is {state}. Wait for it or cancel it."
+        )
+
+
+class CancelTooLate(PublisherError):
+    """The deployment has ended, or is already stopping the old instances."""
+
+    def __init__(self, service: str, number: int, state: str) -> None:
+        self.service, self.number, self.state = service, number, state
+        super().__init__(
+            f"Deployment {number} of {service} is {state} and cannot be cancelled. "
+            "Roll back to an earlier one instead."
+        )
+
+
+class RollbackRefused(PublisherError):
+    """There is nothing to roll back to, or it is no longer valid. The current side stays."""
+
+    def __init__(self, service: str, reason: str) -> None:
+        self.service, self.reason = service, reason
+        super().__init__(f"Service {service} was not rolled back: {reason}")
+
+
+class NothingDeployed(PublisherError):
+    """The service runs nothing, so there is nothing that could be done to it."""
+
+    def __init__(self, service: str) -> None:
+        self.service = service
+        super().__init__(f"Service {service} runs no snapshot. Deploy the project first.")
+
+
+class ConfigurationInvalid(PublisherError):
+    """A configuration with an unknown key or an impossible value. Nothing was changed."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        self.field, self.reason = field, reason
+        super().__init__(f"Configuration field {field!r} is not valid: {reason}. Nothing was changed.")
+
+
+class NoFreeSlot(PublisherError):
+    """Every slot of the machine is taken by an instance."""
+
+    def __init__(self, slots: int, taken_by: Iterable[str]) -> None:
+        self.slots, self.taken_by = slots, tuple(taken_by)
+        super().__init__(
+            f"All {slots} slots are taken by {', '.join(self.taken_by)}. "
+            "Stop a service or raise the setting `slots`."
+        )
+
+
+class GatewayBehind(PublisherError):
+    """A live gateway did not show the new routing table in time."""
+
+    def __init__(self, url: str, version: int, limit_seconds: float) -> None:
+        self.url, self.version, self.limit_seconds = url, version, limit_seconds
+        super().__init__(
+            f"The gateway at {url} did not take over routing table {version} within {limit_seconds:g} s. "
+            "Look at its log; restart it if it hangs."
+        )
+
+
+class SmokeFailed(PublisherError):
+    """The smoke workflow gave no result on the candidate. `traceback` is the engine's, when it sent one."""
+
+    def __init__(self, instance_id: str, reason: str, node: str = "", traceback: str = "") -> None:
+        self.instance_id, self.reason, self.node, self.traceback = instance_id, reason, node, traceback
+        where = f" at node {node}" if node else ""
+        super().__init__(f"The smoke workflow failed on instance {instance_id}{where}: {reason}")

@@ -2,8 +2,8 @@
 
     queued -> preflight -> freezing -> proving -> rotating -> baking -> succeeded
 
-Attempts only move forward. Before the switch a deployment may be cancelled; after it, what fails is returned to the previous
-snapshot. A rollback is a new deployment, and is never itself rolled back.
+Attempts only move forward. Before the switch a deployment may be cancelled; after it, what fails is returned
+to the previous snapshot. A rollback is a new deployment, and is never itself rolled back.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ class DeploymentState(StrEnum):
     PROVING = "proving"
     ROTATING = "rotating"
     BAKING = "baking"
-    RETURNING = "returning"  # after the switch something failed: going back to the instances that are still warm
+    RETURNING = (
+        "returning"  # after the switch something failed: going back to the instances that are still warm
+    )
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     RETURNED = "returned"

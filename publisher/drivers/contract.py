@@ -1,7 +1,7 @@
 """What every driver can do. One contract suite in tests/contract/drivers runs on each of them.
 
-The caller chooses the id before the start, so each call may be repeated, and a started instance is found again by its id.
-A driver never owns a rollout: it starts, looks, stops and reads logs.
+The caller chooses the id before the start, so each call may be repeated, and a started instance is found again by
+its id. A driver never owns a rollout: it starts, looks, stops and reads logs.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Presence(StrEnum):
 
 @dataclass(frozen=True)
 class Observation:
-    """One look at one instance. `report` is None when its door did not answer within the timeout, `problem` says why."""
+    """One look at one instance. `report` is None when its door did not answer in time; `problem` says why."""
 
     instance_id: str
     presence: Presence
@@ -44,7 +44,10 @@ class Driver(Protocol):
         """Look at one instance and ask it for its report. A reply with a wrong token counts as no reply."""
 
     def stop(self, instance_id: str, *, grace_seconds: float = 30.0) -> None:
-        """Ask it to end, then end it. Returns when the process is gone. Stopping an absent one does nothing. Raises StopFailed."""
+        """Ask it to end, then end it; returns when the process is gone. Raises StopFailed.
+
+        Stopping an absent one does nothing.
+        """
 
     def logs(self, instance_id: str, *, lines: int = 200) -> tuple[str, ...]:
         """The last lines of its engine's log; empty when there is none."""

@@ -1,0 +1,145 @@
+"""A service's configuration.
+
+What people may set, checked field by field. Versions are never changed, only added.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from publisher.deployment import Timing
+from publisher.errors import ConfigurationInvalid
+from publisher.settings import Settings
+
+Seconds = Annotated[float, Field(ge=0, le=86_400)]
+
+# What the platform itself decides for every instance; a configuration that set it would break isolation or
+# routing.
+_OWN_ARGUMENTS = ("--port", "--listen", "--base-directory", "--database-url", "--cuda-device")
+_OWN_VARIABLES = ("CUDA_VISIBLE_DEVICES", "LD_PRELOAD", "PYTHONPATH", "PYTHONHOME", "HF_HOME", "TORCH_HOME")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+
+
+class Health(BaseModel):
+    """Overrides of the platform's health numbers; None leaves the platform's."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    interval_seconds: Annotated[float, Field(ge=0.1, le=300)] | None = None
+    timeout_seconds: Annotated[float, Field(ge=0.1, le=300)] | None = None
+    passes: Annotated[int, Field(ge=1, le=100)] | None = None
+    failures: Annotated[int, Field(ge=1, le=100)] | None = None
+    start_deadline_seconds: Annotated[float, Field(ge=1, le=86_400)] | None = None
+    minimum_healthy_seconds: Seconds | None = None
+
+
+class DrainLimits(BaseModel):
+    """Overrides of the drain limits; None leaves the platform's."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    soft_seconds: Seconds | None = None
+    hard_seconds: Seconds | None = None
+
+    @model_validator(mode="after")
+    def _soft_before_hard(self) -> DrainLimits:
+        if None not in (self.soft_seconds, self.hard_seconds) and self.soft_seconds > self.hard_seconds:  # type: ignore[operator]  # both are numbers here
+            raise ValueError("soft_seconds is above hard_seconds")
+        return self
+
+
+class Configuration(BaseModel):
+    """Everything a service can be told. Unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    instances_minimum: Annotated[int, Field(ge=1, le=64)] = 1
+    arguments: tuple[str, ...] = ()
+    environment: dict[str, str] = Field(default_factory=dict)
+    health: Health = Health()
+    bake_seconds: Seconds | None = None
+    drain: DrainLimits = DrainLimits()
+    hold_seconds: Annotated[float, Field(ge=0, le=600)] | None = None
+    hold_calls: Annotated[int, Field(ge=0, le=10_000)] | None = None
+    max_body_bytes: Annotated[int, Field(ge=1024, le=64 * 1024**3)] | None = None
+    smoke_workflow: dict[str, Any] | None = None
+
+    @field_validator("arguments")
+    @classmethod
+    def _arguments_are_the_services(cls, arguments: tuple[str, ...]) -> tuple[str, ...]:
+        for argument in arguments:
+            if argument.split("=")[0] in _OWN_ARGUMENTS or "\0" in argument:
+                raise ValueError(f"{argument!r} is decided by the platform")
+        return arguments
+
+    @field_validator("environment")
+    @classmethod
+    def _variables_are_the_services(cls, environment: dict[str, str]) -> dict[str, str]:
+        for name, value in environment.items():
+            if not _VARIABLE.fullmatch(name) or "\0" in value:
+                raise ValueError(f"{name!r} cannot be an environment variable")
+            if name in _OWN_VARIABLES or name.startswith("STILLFRAME_"):
+                raise ValueError(f"{name} is decided by the platform")
+        return environment
+
+    def document(self) -> dict[str, Any]:
+        """As it is stored: plain JSON, only what differs from the defaults."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+    def launches_as(self, other: Configuration) -> bool:
+        """Whether both mean the same service. The smoke workflow only concerns the proving of a candidate."""
+        return self.model_copy(update={"smoke_workflow": None}) == other.model_copy(
+            update={"smoke_workflow": None}
+        )
+
+    def timing(self, settings: Settings) -> Timing:
+        """The numbers of a rotation: these where they are set, the platform's elsewhere."""
+
+        def chosen(own: float | None, default: float) -> float:
+            return default if own is None else own
+
+        return Timing(
+            health_interval_seconds=chosen(self.health.interval_seconds, settings.health_interval_seconds),
+            health_timeout_seconds=chosen(self.health.timeout_seconds, settings.health_timeout_seconds),
+            health_passes=self.health.passes or settings.health_passes,
+            health_failures=self.health.failures or settings.health_failures,
+            start_deadline_seconds=chosen(
+                self.health.start_deadline_seconds, settings.start_deadline_seconds
+            ),
+            minimum_healthy_seconds=chosen(
+                self.health.minimum_healthy_seconds, settings.minimum_healthy_seconds
+            ),
+            bake_seconds=chosen(self.bake_seconds, settings.bake_seconds),
+            drain_soft_seconds=chosen(self.drain.soft_seconds, settings.drain_soft_seconds),
+            drain_hard_seconds=chosen(self.drain.hard_seconds, settings.drain_hard_seconds),
+        )
+
+
+def read_configuration(document: Mapping[str, Any]) -> Configuration:
+    """Check a whole document. Raises ConfigurationInvalid that names the first bad field."""
+    try:
+        return Configuration.model_validate(dict(document))
+    except ValidationError as problem:
+        first = problem.errors(include_url=False)[0]
+        field = ".".join(str(part) for part in first["loc"]) or "configuration"
+        raise ConfigurationInvalid(field, str(first["msg"])) from None
+
+
+def merge(current: Configuration, changes: Mapping[str, Any]) -> Configuration:
+    """`current` with some fields replaced; None takes a field back to its default.
+
+    Raises ConfigurationInvalid.
+    """
+    document = current.document()
+    for field, value in changes.items():
+        if isinstance(value, Mapping) and field in ("health", "drain"):
+            merged = {**document.get(field, {}), **value}
+            document[field] = {key: item for key, item in merged.items() if item is not None}
+        elif value is None:
+            if field not in Configuration.model_fields:
+                raise ConfigurationInvalid(field, "there is no such field")
+            document.pop(field, None)
+        else:
+            document[field] = value
+    return read_configuration(document)

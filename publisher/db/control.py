@@ -1,0 +1,135 @@
+"""The control database: opening it, and the three kinds of transaction on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text, update
+from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.orm import Session
+
+from publisher.db.tables import DeploymentRow
+from publisher.errors import ControlTooNew, LeaseLost
+
+Transaction = Session  # what the functions of publisher.db take; opaque to everyone else
+
+# What a caller may meet besides our own errors: try again later; and a unique rule that somebody else
+# satisfied first.
+DATABASE_UNREACHABLE = (OperationalError, InterfaceError)
+UniqueRuleBroken = IntegrityError
+
+VERSIONS = Path(__file__).parent / "migrations" / "versions"
+BUSY_TIMEOUT_SECONDS = (
+    10  # another writer's transaction takes milliseconds; beyond this the sweep tries again
+)
+
+
+class Control:
+    """One control database. Safe to share between threads, not to carry over a fork."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._reads = engine
+        self._writes = engine.execution_options(stillframe_writes=True)
+
+    @contextmanager
+    def read(self) -> Iterator[Transaction]:
+        """A consistent view; never waits for a writer."""
+        with Session(self._reads, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        """All or nothing. On SQLite writers queue up here instead of failing in the middle."""
+        with Session(self._writes, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def fenced(self, deployment_id: int, lease_token: int) -> Iterator[Transaction]:
+        """A write that only the holder of the lease can make. Raises LeaseLost before anything is written."""
+        with self.write() as session:
+            mine = (DeploymentRow.id == deployment_id, DeploymentRow.lease_token == lease_token)
+            held = session.connection().execute(
+                update(DeploymentRow).where(*mine).values(lease_token=lease_token)
+            )
+            if held.rowcount != 1:
+                raise LeaseLost(deployment_id, lease_token)
+            yield session
+
+    def close(self) -> None:
+        self._reads.dispose()
+
+
+def open_control(url: str) -> Control:
+    """Open the control database at an SQLAlchemy URL, bringing its schema up to date.
+
+    Raises ControlTooNew.
+    """
+    control_url = make_url(url)
+    if control_url.get_backend_name() == "sqlite" and control_url.database:
+        Path(control_url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(control_url, pool_pre_ping=control_url.get_backend_name() != "sqlite")
+    if engine.dialect.name == "sqlite":
+        _tune_sqlite(engine)
+    _bring_up_to_date(engine)
+    return Control(engine)
+
+
+def known_revisions() -> tuple[str, ...]:
+    """Schema revisions of this version, oldest first; a revision's file is named after it."""
+    return tuple(sorted(file.name.removesuffix(".py") for file in VERSIONS.glob("[0-9]*.py")))
+
+
+def _tune_sqlite(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def on_connect(connection: Any, _record: Any) -> None:  # a DBAPI connection has no type
+        connection.isolation_level = None  # sqlite3 would begin by itself, and too late
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_SECONDS * 1000}")
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA synchronous = NORMAL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def on_begin(connection: Connection) -> None:
+        # A transaction that reads first and writes later cannot wait for another writer: take the lock at
+        # once.
+        writes = connection.get_execution_options().get("stillframe_writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _bring_up_to_date(engine: Engine) -> None:
+    known = known_revisions()
+    with engine.connect() as connection:
+        found = _revision(connection)
+    if found == known[-1]:
+        return
+    if found is not None and found not in known:
+        engine.dispose()
+        raise ControlTooNew(found, known[-1])
+    with engine.execution_options(stillframe_writes=True).begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(
+                text("SELECT pg_advisory_xact_lock(727301)")
+            )  # two that open at once take turns
+        _upgrade(connection)
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    row = connection.execute(text("SELECT version_num FROM alembic_version")).first()
+    return str(row[0]) if row else None
+
+
+def _upgrade(connection: Connection) -> None:
+    from alembic import command  # a quarter of a second; needed once in the life of a database
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(VERSIONS.parent).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

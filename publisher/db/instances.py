@@ -1,0 +1,170 @@
+"""Instances: who holds which slot, what is wanted of each, what was seen of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+
+from online_runtime.instance.spec import InstanceState
+from publisher.db.control import Transaction
+from publisher.db.tables import DeploymentRow, InstanceRow, ServiceRow
+from publisher.deployment import Instance
+from publisher.drivers.contract import Presence
+from publisher.errors import InstanceNotFound
+
+
+@dataclass(frozen=True)
+class Birth:
+    """What is decided of an instance before anything is started."""
+
+    id: str
+    token: str
+    deployment_id: int
+    ordinal: int
+    slot: int
+    gpu: int | None
+
+
+def create(tx: Transaction, birth: Birth, now: datetime) -> Instance:
+    """A row for an instance that is about to be started.
+
+    Raises IntegrityError when slot or ordinal are taken.
+    """
+    deployment = tx.get_one(DeploymentRow, birth.deployment_id)
+    row = InstanceRow(
+        id=birth.id,
+        service_id=deployment.service_id,
+        deployment_id=birth.deployment_id,
+        ordinal=birth.ordinal,
+        slot=birth.slot,
+        gpu=birth.gpu,
+        token=birth.token,
+        snapshot_id=deployment.snapshot_id or "",
+        snapshot_number=deployment.snapshot_number or 0,
+        created_at=now,
+        healthy=False,
+        passes=0,
+        failures=0,
+        restarts=0,
+        plugins=[],
+        log_tail=[],
+    )
+    tx.add(row)
+    tx.flush()
+    return _instance(tx, row)
+
+
+def read(tx: Transaction, instance_id: str) -> Instance:
+    """The instance of that id, live or stopped."""
+    return _instance(tx, tx.get_one(InstanceRow, instance_id))
+
+
+def of_service_by_id(tx: Transaction, service_id: int, service: str, instance_id: str) -> Instance:
+    """Raises InstanceNotFound when the service has no such instance."""
+    row = tx.get(InstanceRow, instance_id)
+    if row is None or row.service_id != service_id:
+        raise InstanceNotFound(service, instance_id)
+    return _instance(tx, row)
+
+
+def live(tx: Transaction, service_id: int | None = None) -> tuple[Instance, ...]:
+    """All instances that hold a slot, of one service or of all."""
+    query = select(InstanceRow).where(InstanceRow.stopped_at.is_(None)).order_by(InstanceRow.created_at)
+    if service_id is not None:
+        query = query.where(InstanceRow.service_id == service_id)
+    return tuple(_instance(tx, row) for row in tx.scalars(query))
+
+
+def of_service(tx: Transaction, service_id: int, limit: int = 100) -> tuple[Instance, ...]:
+    """The instances of a service, newest first, stopped ones too."""
+    query = select(InstanceRow).where(InstanceRow.service_id == service_id)
+    rows = tx.scalars(query.order_by(InstanceRow.created_at.desc()).limit(limit))
+    return tuple(_instance(tx, row) for row in rows)
+
+
+def of_deployment(tx: Transaction, deployment_id: int) -> tuple[Instance, ...]:
+    """All instances that a deployment started, in their order."""
+    query = select(InstanceRow).where(InstanceRow.deployment_id == deployment_id)
+    return tuple(_instance(tx, row) for row in tx.scalars(query.order_by(InstanceRow.ordinal)))
+
+
+def numbered(tx: Transaction, deployment_id: int, ordinal: int) -> Instance | None:
+    """Instance `ordinal` of a deployment, when its row is there."""
+    where = (InstanceRow.deployment_id == deployment_id, InstanceRow.ordinal == ordinal)
+    row = tx.scalar(select(InstanceRow).where(*where))
+    return None if row is None else _instance(tx, row)
+
+
+def next_ordinal(tx: Transaction, deployment_id: int) -> int:
+    """The first ordinal of a deployment that was never used."""
+    query = select(func.max(InstanceRow.ordinal)).where(InstanceRow.deployment_id == deployment_id)
+    return (tx.scalar(query) or 0) + 1
+
+
+def taken_slots(tx: Transaction) -> dict[int, str]:
+    """Slot -> id of the live instance in it."""
+    rows = tx.execute(select(InstanceRow.slot, InstanceRow.id).where(InstanceRow.stopped_at.is_(None)))
+    return dict(rows)
+
+
+def ended_since(tx: Transaction, deployment_id: int, since: datetime) -> int:
+    """How many instances of a deployment ended after `since`."""
+    where = (InstanceRow.deployment_id == deployment_id, InstanceRow.stopped_at >= since)
+    return tx.scalar(select(func.count()).select_from(InstanceRow).where(*where)) or 0
+
+
+def wanted_ids(tx: Transaction) -> frozenset[str]:
+    """Ids of all live rows: whatever else a driver knows is an orphan."""
+    return frozenset(tx.scalars(select(InstanceRow.id).where(InstanceRow.stopped_at.is_(None))))
+
+
+def change(tx: Transaction, instance_ids: Iterable[str], **values: Any) -> None:
+    """Set columns of some instances. Values are plain, as in publisher.deployment.Instance."""
+    for instance_id in instance_ids:
+        row = tx.get_one(InstanceRow, instance_id)
+        for column, value in values.items():
+            setattr(row, column, list(value) if isinstance(value, tuple) else value)
+    tx.flush()
+
+
+def _instance(tx: Transaction, row: InstanceRow) -> Instance:
+    return Instance(
+        id=row.id,
+        service=tx.get_one(ServiceRow, row.service_id).name,
+        deployment_id=row.deployment_id,
+        deployment_number=tx.get_one(DeploymentRow, row.deployment_id).number,
+        ordinal=row.ordinal,
+        slot=row.slot,
+        gpu=row.gpu,
+        token=row.token,
+        snapshot_id=row.snapshot_id,
+        snapshot_number=row.snapshot_number,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        routed_at=row.routed_at,
+        drain_since=row.drain_since,
+        counted_at=row.counted_at,
+        unfinished_jobs=row.unfinished_jobs,
+        open_calls=row.open_calls,
+        stop_failed_at=row.stop_failed_at,
+        stopped_at=row.stopped_at,
+        presence=None if row.presence is None else Presence(row.presence),
+        state=None if row.state is None else InstanceState(row.state),
+        url=row.url,
+        healthy=row.healthy,
+        passes=row.passes,
+        failures=row.failures,
+        healthy_since=row.healthy_since,
+        observed_at=row.observed_at,
+        restarts=row.restarts,
+        isolation=row.isolation,
+        problem=row.problem,
+        last_exit=row.last_exit,
+        plugins=tuple(row.plugins),
+        smoked_at=row.smoked_at,
+        log_tail=tuple(row.log_tail),
+    )

@@ -1,0 +1,308 @@
+"""The use cases of an online service, as the doors call them.
+
+Each is one transaction and, after it, one wake-up.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from publisher import requests
+from publisher.clock import Clock, utc_now
+from publisher.configuration import Configuration, merge, read_configuration
+from publisher.db import deployments, instances, keys, services
+from publisher.db.control import Control
+from publisher.db.keys import TokenView
+from publisher.deployment import Deployment, Instance, Reason
+from publisher.drivers.contract import Driver
+from publisher.errors import CancelTooLate, RollbackRefused
+from publisher.history import DeploymentRecord, ServiceView, record_of, view_of
+from publisher.preflight import Plan, run_preflight
+from publisher.requests import Request
+from publisher.routes import publish_routes
+from publisher.settings import Settings
+from publisher.slots import detect_slots
+from publisher.snapshots import Snapshots, Workstations
+from publisher.states import DeploymentState
+from snapshotter.errors import SnapshotterError
+from workstation.layout import Home
+
+TOKEN_BYTES = 32
+
+
+class Publisher:
+    """What a door may ask for.
+
+    `wake` is called with a deployment's row id after its commit; losing that is harmless.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        control: Control,
+        settings: Settings,
+        wake: Callable[[int], None],
+        *,
+        snapshots: Snapshots | None = None,
+        workstations: Workstations | None = None,
+        driver: Driver | None = None,
+        clock: Clock = utc_now,
+    ) -> None:
+        self._home, self._control, self._settings, self._wake, self._clock = (
+            home,
+            control,
+            settings,
+            wake,
+            clock,
+        )
+        self._given = snapshots, workstations, driver
+
+    # Deployments
+
+    def request_deployment(
+        self,
+        project: str,
+        *,
+        by: str,
+        source: str,
+        note: str = "",
+        snapshot: str | None = None,
+        smoke_workflow: Mapping[str, Any] | None = None,
+        keep_smoke: bool = True,
+        configuration_changes: Mapping[str, Any] | None = None,
+        dry_run: bool = False,
+    ) -> Deployment:
+        """Queue a deployment, making the service on first use.
+
+        A dry run only fills `findings`, with number 0.
+
+        Raises DeploymentInProgress, ConfigurationInvalid, WorkstationError (no such project, workflow not in
+        API format), SnapshotterError (no such snapshot). Then nothing was changed.
+        """
+        self._workstations.check(project)
+        if smoke_workflow is not None:
+            self._workstations.check_workflow(smoke_workflow)
+        if snapshot is not None:
+            snapshot = self._snapshots.resolve(project, snapshot).snapshot_id
+        request = Request(
+            project,
+            by,
+            source,
+            note,
+            Reason.DEPLOY,
+            snapshot,
+            smoke_workflow,
+            keep_smoke,
+            configuration_changes,
+        )
+        if dry_run:
+            return self._dry_run(request)
+        deployment = requests.enter(self._control, request, self._clock())
+        self._wake(deployment.id)
+        return deployment
+
+    def configure(
+        self, project: str, changes: Mapping[str, Any], *, by: str, source: str, note: str = ""
+    ) -> Deployment | None:
+        """Change the configuration; where something is served this is a deployment of the same snapshot.
+
+        None when the service serves nothing yet: the new version waits for its first deployment. Raises
+        ConfigurationInvalid, DeploymentInProgress, ServiceNotFound, WorkstationError (a bad smoke workflow).
+        """
+        if changes.get("smoke_workflow") is not None:
+            self._workstations.check_workflow(changes["smoke_workflow"])
+        with self._control.write() as tx:
+            service = services.read(tx, project)
+            requests.refuse_when_busy(tx, service)
+            serving = deployments.side(tx, service.serving_deployment_id)
+            if serving is None or service.stopped_at is not None:
+                current = services.configuration(tx, service.id, service.configuration_version)
+                wanted = merge(read_configuration(current), changes)
+                version = services.add_configuration(tx, service.id, wanted.document(), by, self._clock())
+                services.change(tx, service.id, configuration_version=version)
+                return None
+        request = Request(
+            project, by, source, note, Reason.CONFIGURATION, serving.snapshot_id, None, True, changes
+        )
+        deployment = requests.enter(self._control, request, self._clock())
+        self._wake(deployment.id)
+        return deployment
+
+    def roll_back(
+        self, project: str, *, to: int | None = None, by: str, source: str, note: str = ""
+    ) -> Deployment:
+        """Queue a new deployment to the side of deployment `to`, or of the one before the present.
+
+        Raises RollbackRefused, NothingDeployed, DeploymentNotFound, DeploymentInProgress, ServiceNotFound.
+        """
+        with self._control.read() as tx:
+            service = services.read(tx, project)
+            requests.refuse_when_busy(tx, service)
+            target = requests.rollback_target(tx, service, to)
+        try:
+            self._snapshots.resolve(project, target.snapshot_id or "")
+        except SnapshotterError as problem:
+            raise RollbackRefused(
+                project, f"the snapshot of deployment {target.number} cannot be used: {problem}"
+            ) from problem
+        request = Request(project, by, source, note, Reason.ROLLBACK)
+        deployment = requests.enter_rollback(self._control, request, target.number, self._clock())
+        self._wake(deployment.id)
+        return deployment
+
+    def cancel(self, project: str, number: int, by: str) -> Deployment:
+        """Before the switch the new side is removed; after it the previous side gets the traffic back.
+
+        Raises CancelTooLate once it has ended or the old side drains, DeploymentNotFound, ServiceNotFound.
+        """
+        with self._control.write() as tx:
+            service = services.read(tx, project)
+            deployment = deployments.numbered(tx, service.id, project, number)
+            if deployment.final or deployment.state is DeploymentState.RETURNING:
+                raise CancelTooLate(project, number, deployment.state)
+            if deployment.drain_since is not None:
+                raise CancelTooLate(project, number, "already draining the old instances")
+            deployments.change(tx, deployment.id, cancelled_by=by)
+        self._wake(deployment.id)
+        return deployment
+
+    def deployments(self, project: str, limit: int = 50) -> tuple[Deployment, ...]:
+        """The newest first. Raises ServiceNotFound."""
+        with self._control.read() as tx:
+            return deployments.latest(tx, services.read(tx, project).id, limit)
+
+    def deployment(self, project: str, number: int) -> DeploymentRecord:
+        """The whole record. Raises DeploymentNotFound, ServiceNotFound."""
+        with self._control.read() as tx:
+            service = services.read(tx, project)
+            return record_of(tx, deployments.numbered(tx, service.id, project, number))
+
+    # Services and instances
+
+    def service(self, project: str) -> ServiceView:
+        """Raises ServiceNotFound."""
+        with self._control.read() as tx:
+            return view_of(tx, services.read(tx, project))
+
+    def services(self) -> tuple[ServiceView, ...]:
+        """All services by name."""
+        with self._control.read() as tx:
+            return tuple(view_of(tx, service) for service in services.everyone(tx))
+
+    def stop_service(self, project: str) -> None:
+        """Take the service out of traffic.
+
+        The fleet drains and stops its instances. The next deployment starts it.
+
+        Raises DeploymentInProgress, ServiceNotFound.
+        """
+        with self._control.write() as tx:
+            service = services.read(tx, project)
+            requests.refuse_when_busy(tx, service)
+            if service.stopped_at is None:
+                services.change(tx, service.id, stopped_at=self._clock())
+        publish_routes(self._control, self._home, self._settings)
+
+    def instances(self, project: str) -> tuple[Instance, ...]:
+        """The newest first, stopped ones too. Raises ServiceNotFound."""
+        with self._control.read() as tx:
+            return instances.of_service(tx, services.read(tx, project).id)
+
+    def instance_log(self, project: str, instance_id: str, lines: int = 200) -> tuple[str, ...]:
+        """The last lines; of a stopped instance those that were kept.
+
+        Raises InstanceNotFound, ServiceNotFound.
+        """
+        with self._control.read() as tx:
+            service = services.read(tx, project)
+            instance = instances.of_service_by_id(tx, service.id, project, instance_id)
+        told = self._driver.logs(instance_id, lines=lines) if instance.live else ()
+        return told or instance.log_tail[-lines:]
+
+    # Tokens
+
+    def create_token(self, project: str, name: str) -> tuple[TokenView, str]:
+        """A new token of the service's endpoint, and its secret, which is shown this once.
+
+        Raises ServiceNotFound.
+        """
+        secret = secrets.token_urlsafe(TOKEN_BYTES)
+        with self._control.write() as tx:
+            service = services.read(tx, project)
+            digest = hashlib.sha256(secret.encode()).hexdigest()
+            view = keys.add_token(tx, service.id, f"tok-{secrets.token_hex(4)}", name, digest, self._clock())
+        publish_routes(self._control, self._home, self._settings)
+        return view, secret
+
+    def tokens(self, project: str) -> tuple[TokenView, ...]:
+        """Revoked ones too. Raises ServiceNotFound."""
+        with self._control.read() as tx:
+            return keys.tokens(tx, services.read(tx, project).id)
+
+    def revoke_token(self, project: str, token_id: str) -> None:
+        """Gateways refuse it as soon as they show the new table. Raises TokenNotFound, ServiceNotFound."""
+        with self._control.write() as tx:
+            service = services.read(tx, project)
+            keys.revoke_token(tx, service.id, project, token_id, self._clock())
+        publish_routes(self._control, self._home, self._settings)
+
+    def _dry_run(self, request: Request) -> Deployment:
+        with self._control.read() as tx:
+            service = services.find(tx, request.project)
+            current = Configuration()
+            if service is not None:
+                requests.refuse_when_busy(tx, service)
+                document = services.configuration(tx, service.id, service.configuration_version)
+                current = read_configuration(document)
+            taken = instances.taken_slots(tx)
+        wanted = merge(current, request.changes or {})
+        smoke = request.smoke_workflow or wanted.smoke_workflow
+        slots = len(detect_slots(self._settings))
+        plan = Plan(request.project, wanted.instances_minimum, slots, taken, 0, request.snapshot, smoke)
+        findings, failing = run_preflight(plan, self._home, self._settings, self._workstations)
+        now = self._clock()
+        return Deployment(
+            id=0,
+            service=request.project,
+            number=0,
+            state=DeploymentState.PREFLIGHT,
+            reason=request.reason,
+            requested_by=request.by,
+            source=request.source,
+            note=request.note,
+            requested_at=now,
+            entered_at=now,
+            configuration_version=0,
+            instances_wanted=wanted.instances_minimum,
+            has_smoke=smoke is not None,
+            findings=findings,
+            known_failing=failing,
+            outcome="dry run",
+        )
+
+    @property
+    def _snapshots(self) -> Snapshots:
+        if self._given[0] is not None:
+            return self._given[0]
+        from publisher.freezing import ProjectSnapshots  # most use cases need neither store nor git
+
+        return ProjectSnapshots(self._home)
+
+    @property
+    def _workstations(self) -> Workstations:
+        if self._given[1] is not None:
+            return self._given[1]
+        from publisher.projects import ProjectWorkstations
+
+        return ProjectWorkstations(self._home)
+
+    @property
+    def _driver(self) -> Driver:
+        if self._given[2] is not None:
+            return self._given[2]
+        from publisher.drivers.process import ProcessDriver
+
+        return ProcessDriver(self._home.instances)
