@@ -15,6 +15,7 @@ from .errors import GraphLoop, Interrupted, InterruptProcessingException
 from .expansion import Expansion, resolve
 from .failures import error_fields, is_out_of_memory, node_failure
 from .graph import DynamicPrompt, ExecutionBlocker, Node, links_of
+from .graph_builder import builds_for
 from .inference import inference_mode
 from .inputs import Gathered, HiddenValues, Outputs, gather
 from .interruption import Interruption
@@ -199,6 +200,7 @@ class _Run:
 
     async def _run_node(self, node_id: str) -> None:
         token = progress.use(NodeProgress(node_id, self.report, self.x.interruption))
+        builds_for(node_id)
         try:
             await self._node(node_id)
         except (

@@ -36,6 +36,11 @@ class Worker:
         self._thread = threading.Thread(target=self._work, name="prompt worker", daemon=True)
         self._thread.start()
 
+    @property
+    def stopping(self) -> bool:
+        """Whether no more prompts are taken."""
+        return self._stopping.is_set()
+
     def stop(self, timeout_seconds: float) -> bool:
         """Interrupt the running prompt and take no other; False when it did not end in time."""
         self._stopping.set()

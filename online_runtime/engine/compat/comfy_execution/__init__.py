@@ -1,0 +1,1 @@
+"""`comfy_execution`: graphs, blockers and the builder of sub-graphs."""
