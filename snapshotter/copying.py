@@ -123,7 +123,7 @@ def hash_content(fd: int, facts: os.stat_result) -> bytes:
 
 
 def copy_content(fd: int, facts: os.stat_result, target: int) -> bytes:
-    """Copy into the empty file `target`, leaving holes as holes, and return the BLAKE3 of what was written."""
+    """Copy into the empty file `target`, holes as holes, and return the BLAKE3 of what was written."""
     hasher = blake3()
     for offset, data in _pieces(fd, facts):
         hasher.update(data)

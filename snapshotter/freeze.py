@@ -134,7 +134,8 @@ class _Freeze:
                 self._recall()
                 self._settle(stay)
                 settled = True  # From here on a manifest may name what was added.
-                components = tuple(self._component(tree, newest) for tree in self.trees)
+                described = (self._component(tree, newest) for tree in self.trees)
+                components = tuple(sorted(described, key=lambda component: component.name))
                 snapshot = _snapshot(project, snapshots, self.workstation, components, facts, newest)
                 if newest is not None and _same(newest, snapshot):
                     snapshot = newest
@@ -149,7 +150,7 @@ class _Freeze:
         return snapshot
 
     def _recall(self) -> None:
-        """Load what is known of each component; inside the stay, so that nothing known is removed afterwards."""
+        """Load what is known of each component; inside the stay, so that nothing known goes afterwards."""
         models = os.fsencode(self.workstation / "models")
         folders = (models, os.path.realpath(models))
         self.trees = [

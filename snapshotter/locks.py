@@ -1,4 +1,4 @@
-"""Locks that die with their process: `flock` on files that stay, so that `kill -9` leaves nothing to clean."""
+"""Locks that die with their process: `flock` on files that stay, so that `kill -9` needs no clean-up."""
 
 from __future__ import annotations
 

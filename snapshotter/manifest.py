@@ -38,8 +38,8 @@ class Component:
     """A part of the environment frozen by itself.
 
     `path` is where it lies relative to the workstation; for a base outside it, `path` is "" and `place` is
-    the absolute path. `tree` is the hex digest of its root record; `size_bytes` sums the files' lengths;
-    `facts` describe it for people and search.
+    the absolute path. `tree` is the hex digest of its root record; `directories` counts its own folder too;
+    `size_bytes` sums the files' lengths; `facts` describe it for people and search.
     """
 
     name: str

@@ -107,7 +107,7 @@ class Store:
         replace_file(self.root / "format", f"{FORMAT}\n".encode(), durable=True)
 
     def object_path(self, key: ObjectKey) -> bytes:
-        """Where the object lies, whether it exists or not; bytes, because it is used with the scanned names."""
+        """Where the object lies, whether it exists or not; bytes, as the scanned names are."""
         name = key.name
         return b"%s/objects/%s/%s" % (self._base, name[:2].encode(), name.encode())
 

@@ -16,7 +16,7 @@ FILES_A_UNIT = 16
 
 
 class Reading(NamedTuple):
-    """One file to read: the index of its component, its directory and name there, and where it lies on disk."""
+    """One file to read: its component by index, its directory and name there, and where it lies on disk."""
 
     component: int
     directory: bytes

@@ -1,4 +1,4 @@
-"""Prove that a snapshot's bytes are what their names say, and set aside what is not; the next freeze heals it."""
+"""Prove that a snapshot's bytes are what their names say; set aside what is not, for a freeze to heal it."""
 
 from __future__ import annotations
 

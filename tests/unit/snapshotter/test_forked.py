@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from snapshotter.errors import FileKeepsChanging, ForkFailed
+from snapshotter.forked import MAX_UNITS, forked_map
+
+
+def squares(unit: int) -> Iterator[tuple[int, int]]:
+    yield unit * unit, os.getpid()
+
+
+def test_every_unit_is_done_once_and_by_other_processes() -> None:
+    results = list(forked_map(100, squares, 3))
+    assert sorted(number for number, _ in results) == [unit * unit for unit in range(100)]
+    assert os.getpid() not in {pid for _, pid in results}
+
+
+def test_the_most_units_fit_and_more_are_refused() -> None:
+    assert len(list(forked_map(MAX_UNITS, squares, 2))) == MAX_UNITS
+    with pytest.raises(ValueError):
+        list(forked_map(MAX_UNITS + 1, squares, 2))
+
+
+def test_an_error_of_a_child_keeps_its_fields_and_what_came_before_it() -> None:
+    def work(unit: int) -> Iterator[int]:
+        yield unit
+        raise FileKeepsChanging("x", 4)
+
+    seen = []
+    with pytest.raises(FileKeepsChanging) as caught:
+        for result in forked_map(2, work, 2):
+            seen.append(result)
+    assert (caught.value.path, caught.value.attempts) == ("x", 4)
+    assert seen
+
+
+def test_a_child_that_is_killed_is_noticed() -> None:
+    def work(unit: int) -> Iterator[int]:
+        os.kill(os.getpid(), signal.SIGKILL)
+        yield unit
+
+    with pytest.raises(ForkFailed) as caught:
+        list(forked_map(4, work, 2))
+    assert caught.value.status == signal.SIGKILL
+
+
+def test_leaving_early_leaves_no_process_behind() -> None:
+    results = forked_map(1000, squares, 2)
+    _, pid = next(results)
+    results.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
