@@ -1,23 +1,31 @@
-"""The routing table: one immutable, versioned object, swapped atomically. Pure: standard library only.
+"""The routing table: one immutable, versioned object, swapped atomically. Pure.
 
-The publisher writes it to HOME/run/routing.json by rename; each gateway reads it again when the file changes. That file is
+The publisher writes it to HOME/run/routing.json by rename; each gateway reads it again when the file changes.
+That file is
 the last good copy. A bad entry drops only itself.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from workstation.errors import BadName
+from workstation.layout import check_name
+
 FORMAT = 1
+SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
 class RouteInstance:
-    """One instance as the gateway sees it. `accepts` is False while it drains: its old jobs stay reachable, no new ones go there."""
+    """One instance as the gateway sees it. `accepts` is False while it drains: its old jobs stay reachable,
+    no new ones go there.
+    """
 
     id: str
     url: str
@@ -71,24 +79,49 @@ class DroppedEntry:
 
 
 def read_table(text: str | bytes) -> tuple[RoutingTable, tuple[DroppedEntry, ...]]:
-    """Parse a table entry by entry. Raises ValueError only when the document itself is not a table of a known format."""
+    """Parse a table entry by entry. Raises ValueError only when the document itself is not a table of a known
+    format.
+    """
     document = json.loads(text)
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise ValueError(f"not a routing table of format {FORMAT}")
+    version, entries = document.get("version"), document.get("services")
+    if not isinstance(version, int) or not isinstance(entries, dict):
+        raise ValueError("a routing table needs a whole number `version` and an object `services`")
     services: dict[str, ServiceRoute] = {}
     dropped: list[DroppedEntry] = []
-    for name, entry in document["services"].items():
+    for name, entry in entries.items():
         try:
-            services[name] = _service(entry)
+            services[name] = _service(name, entry)
         except (KeyError, TypeError, ValueError, AttributeError) as problem:
             dropped.append(DroppedEntry(name, f"{type(problem).__name__}: {problem}"))
-    return RoutingTable(int(document["version"]), MappingProxyType(services)), tuple(dropped)
+    return RoutingTable(version, MappingProxyType(services)), tuple(dropped)
 
 
-def _service(entry: Mapping[str, Any]) -> ServiceRoute:
+def _service(name: str, entry: Mapping[str, Any]) -> ServiceRoute:
+    if entry["name"] != name:
+        raise ValueError(f"the entry is of service {entry['name']!r}")
+    try:
+        check_name(name, of="service")
+    except BadName as problem:
+        raise ValueError(str(problem)) from problem
     instances = tuple(RouteInstance(**instance) for instance in entry["instances"])
     for instance in instances:
         if not instance.url.startswith("http://"):
             raise ValueError(f"instance {instance.id} has the url {instance.url!r}")
     tokens = tuple(RouteToken(**token) for token in entry["tokens"])
-    return ServiceRoute(**{**entry, "instances": instances, "tokens": tokens})
+    for token in tokens:
+        if not SHA256.fullmatch(token.sha256):
+            raise ValueError(f"token {token.id} has no SHA-256 in hexadecimal")
+    route = ServiceRoute(**{**entry, "instances": instances, "tokens": tokens})
+    _check_numbers(route)
+    return route
+
+
+def _check_numbers(route: ServiceRoute) -> None:
+    """Values of a wrong kind would fail at the first call instead of here."""
+    if not isinstance(route.hold_seconds, int | float) or route.hold_seconds < 0:
+        raise ValueError(f"hold_seconds is {route.hold_seconds!r}")
+    for name in ("hold_calls", "max_body_bytes"):
+        if not isinstance(getattr(route, name), int) or getattr(route, name) < 0:
+            raise ValueError(f"{name} is {getattr(route, name)!r}")

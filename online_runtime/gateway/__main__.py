@@ -1,0 +1,115 @@
+"""`python -m online_runtime.gateway --home HOME --port N`: one gateway process."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import socket
+import sys
+from pathlib import Path
+
+import structlog
+import uvicorn
+
+from online_runtime.gateway.app import Gateway
+from online_runtime.gateway.errors import BadSetting, GatewayError
+from online_runtime.gateway.settings import GatewaySettings
+from online_runtime.gateway.websocket_door import WebsocketDoor
+from online_runtime.jobs.database import open_jobs
+from online_runtime.jobs.errors import JobsError
+from workstation.layout import Home
+
+IDLE_CALLER_SECONDS = 75  # longer than callers keep idle connections, so that they close them, not we
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until SIGTERM. Returns the exit code: 0, 2 for a setting that cannot be used, 1 for a
+    database that cannot.
+    """
+    _log_as_lines()
+    try:
+        settings = read_settings(arguments)
+        door = _bind(settings)
+    except GatewayError as problem:
+        print(problem, file=sys.stderr)  # noqa: T201  # the console is where a command line error belongs
+        return 2
+    try:
+        database = open_jobs(settings.jobs_database)
+    except JobsError as problem:
+        print(problem, file=sys.stderr)  # noqa: T201  # as above
+        return 1
+    host, port = door.getsockname()[:2]
+    gateway = Gateway(settings, database, f"http://{host}:{port}")
+    try:
+        server(gateway, settings).run(sockets=[door])
+    finally:
+        database.close()
+    return 0
+
+
+def server(gateway: Gateway, settings: GatewaySettings) -> uvicorn.Server:
+    """uvicorn as this gateway needs it."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            gateway,
+            loop="uvloop",
+            http="httptools",
+            ws=WebsocketDoor,
+            lifespan="on",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            date_header=False,
+            timeout_keep_alive=IDLE_CALLER_SECONDS,
+            timeout_graceful_shutdown=int(settings.stop_limit_seconds),
+        )
+    )
+
+
+def read_settings(arguments: list[str] | None) -> GatewaySettings:
+    """Settings from the command line. Raises BadSetting."""
+    parser = argparse.ArgumentParser("python -m online_runtime.gateway", description=__doc__)
+    parser.add_argument("--home", required=True, type=Path, help="the home folder")
+    parser.add_argument("--listen", default="127.0.0.1", help="address to listen on")
+    parser.add_argument("--port", required=True, type=int, help="0 takes a free one")
+    parser.add_argument(
+        "--jobs-url", default=None, help="database of jobs; default: SQLite in the home folder"
+    )
+    given = parser.parse_args(arguments)
+    if not given.home.is_dir():
+        raise BadSetting("--home", str(given.home), "an existing home folder")
+    if not 0 <= given.port < 65536:
+        raise BadSetting("--port", given.port, "a number from 0 to 65535")
+    return GatewaySettings(Home(given.home.resolve()), given.listen, given.port, given.jobs_url)
+
+
+def _bind(settings: GatewaySettings) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(settings.listen, settings.port, type=socket.SOCK_STREAM)[0][0]
+        door = socket.socket(family, socket.SOCK_STREAM)
+        door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        door.bind((settings.listen, settings.port))
+    except OSError as problem:
+        where = f"{settings.listen}:{settings.port}"
+        raise BadSetting(
+            "--listen and --port", where, f"an address that is free here ({problem})"
+        ) from problem
+    return door
+
+
+def _log_as_lines() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

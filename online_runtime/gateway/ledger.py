@@ -1,0 +1,186 @@
+"""The jobs of this gateway: what it looks after now, in memory, and every change of the job table that
+it makes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import structlog
+
+from online_runtime.gateway.load import Load
+from online_runtime.gateway.routing import RouteInstance
+from online_runtime.jobs import queue
+from online_runtime.jobs.archive import Archive
+from online_runtime.jobs.database import JobsDatabase
+from online_runtime.jobs.job import ArchivedFile, Job, JobState, NewJob
+from online_runtime.jobs.ownership import Ownership
+
+log = structlog.get_logger()
+
+Key = tuple[str, str]
+Result = TypeVar("Result")
+
+
+class JobLedger:
+    """Claimed unfinished jobs by (service, prompt id). Changes are stored first, then seen here."""
+
+    def __init__(
+        self, database: JobsDatabase, ownership: Ownership, archive: Archive, load: Load, gateway: str
+    ) -> None:
+        self.archive = archive
+        self.wake = asyncio.Event()  # set when there is something new for the archivist
+        self._database, self._ownership, self._load, self._gateway = database, ownership, load, gateway
+        self._claimed: dict[Key, Job] = {}
+        self._posting: Counter[Key] = Counter()
+
+    @property
+    def settled(self) -> tuple[Job, ...]:
+        """This gateway's unfinished jobs that nobody is sending to an engine right now, oldest first."""
+        return tuple(job for key, job in self._claimed.items() if not self._posting[key])
+
+    def holds(self, job: Job) -> bool:
+        """Whether `job` is still as it was when it was read here."""
+        key = (job.service, job.prompt_id)
+        return self._claimed.get(key) == job and not self._posting[key]
+
+    @contextmanager
+    def posting(self, service: str, prompt_id: str) -> Iterator[None]:
+        """While a job is being sent to an engine, the archivist must not judge it."""
+        key = (service, prompt_id)
+        self._posting[key] += 1
+        try:
+            yield
+        finally:
+            self._posting[key] -= 1
+            if not self._posting[key]:
+                del self._posting[key]
+            self.wake.set()
+
+    async def find(self, service: str, prompt_id: str) -> Job | None:
+        """A job of the service, or None when that id was never accepted."""
+        return self._claimed.get((service, prompt_id)) or await self.ask(queue.job, service, prompt_id)
+
+    async def ask(self, question: Callable[..., Result], *arguments: Any) -> Result:
+        """One question of `online_runtime.jobs.queue`, asked in a thread."""
+        return await asyncio.to_thread(question, self._database, *arguments)
+
+    async def accept(self, new: NewJob) -> Job | None:
+        """Store a new job with its owner; see Ownership.accept. Returns after the commit."""
+        known = await asyncio.wrap_future(self._ownership.accept(new))
+        if known is None:
+            self._keep(_first(new))
+        return known
+
+    def running(self, service: str, prompt_id: str, answer: str | None) -> None:
+        """The engine has the job. Not awaited: its owner is on record already, and changes are stored
+        in order.
+        """
+        job = self._claimed.get((service, prompt_id))
+        if job is not None:
+            self._keep(replace(job, state=JobState.RUNNING, answer=answer))
+        self._unawaited(self._ownership.running(service, prompt_id, answer))
+
+    async def move_owner(self, service: str, prompt_id: str, instance: RouteInstance) -> None:
+        """Another instance gets a job that the first one never saw."""
+        job = self._claimed.get((service, prompt_id))
+        if job is not None:
+            self._keep(replace(job, instance_id=instance.id, snapshot_id=instance.snapshot_id))
+        await asyncio.wrap_future(
+            self._ownership.move_owner(service, prompt_id, instance.id, instance.snapshot_id)
+        )
+
+    async def resubmit(self, job: Job, instance: RouteInstance) -> Job | None:
+        """Record a second attempt before it is made. None: somebody else was faster."""
+        changed = self._ownership.resubmit(job, instance.id, instance.snapshot_id)
+        if not await asyncio.wrap_future(changed):
+            self._drop(job.service, job.prompt_id)
+            return None
+        again = replace(
+            job,
+            state=JobState.WAITING,
+            instance_id=instance.id,
+            snapshot_id=instance.snapshot_id,
+            attempt=job.attempt + 1,
+        )
+        self._keep(again)
+        return again
+
+    async def forget(self, service: str, prompt_id: str) -> None:
+        """No engine accepted the job: the caller is told so, and its id is free again."""
+        self._drop(service, prompt_id)
+        await asyncio.wrap_future(self._ownership.forget(service, prompt_id))
+
+    async def finish(
+        self, job: Job, state: JobState, reason: str | None = None, files: Sequence[ArchivedFile] = ()
+    ) -> None:
+        """End a job whose result is archived."""
+        ended = await asyncio.wrap_future(self._ownership.finish(job, state, reason=reason, files=files))
+        self._drop(job.service, job.prompt_id)
+        if ended:
+            log.info("job_ended", service=job.service, prompt=job.prompt_id, state=state, reason=reason)
+
+    def let_go(self, job: Job) -> None:
+        """Somebody else has ended or taken over this job."""
+        self._drop(job.service, job.prompt_id)
+
+    async def cancel(self, service: str, prompt_ids: Sequence[str], reason: str) -> None:
+        """Note, before it is done, that a caller takes these jobs out of the queue."""
+        await asyncio.wrap_future(self._ownership.cancel(service, prompt_ids, reason))
+        self.wake.set()
+
+    async def renew(self) -> None:
+        """Keep the claims, take up those of gateways that are gone, correct the counts."""
+        await asyncio.wrap_future(self._ownership.renew())
+        if await asyncio.wrap_future(self._ownership.take_over()):
+            for job in await self.ask(queue.claimed, self._gateway):
+                self._claimed.setdefault((job.service, job.prompt_id), job)
+            log.info("jobs_taken_over", jobs=len(self._claimed))
+        self._load.correct_jobs(await self.ask(queue.unfinished_by_instance))
+
+    async def release(self) -> None:
+        """At the end of this process: let others take the jobs at once."""
+        await asyncio.wrap_future(self._ownership.release())
+
+    def _keep(self, job: Job) -> None:
+        key = (job.service, job.prompt_id)
+        before = self._claimed.get(key)
+        if before is not None:
+            self._load.job_ended(before.instance_id)
+        self._load.job_accepted(job.instance_id)
+        self._claimed[key] = job
+
+    def _drop(self, service: str, prompt_id: str) -> None:
+        job = self._claimed.pop((service, prompt_id), None)
+        if job is not None:
+            self._load.job_ended(job.instance_id)
+
+    def _unawaited(self, change: Future[bool]) -> None:
+        change.add_done_callback(_report)
+
+
+def _report(change: Future[bool]) -> None:
+    problem = change.exception()
+    if problem is not None:
+        log.error("job_change_not_stored", cause=f"{type(problem).__name__}: {problem}")
+
+
+def _first(new: NewJob) -> Job:
+    return Job(
+        service=new.service,
+        prompt_id=new.prompt_id,
+        state=JobState.WAITING,
+        instance_id=new.instance_id,
+        snapshot_id=new.snapshot_id,
+        attempt=1,
+        accepted_at=new.accepted_at,
+        body_sha256=new.body_sha256,
+        client_id=new.client_id,
+        idempotency_key=new.idempotency_key,
+    )
