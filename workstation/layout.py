@@ -1,12 +1,12 @@
 """Named paths of a home folder, and what each means. Pure: nothing here touches the disk.
 
-    HOME/
-      home.toml                 format version of this folder
-      models/                   shared weights, in ComfyUI's folder names
-      bases/NAME/base.toml      a named base: interpreter, packages, fingerprint
-      store/                    objects by content, shared by all snapshots
-      projects/NAME/            project.toml, workstation/, snapshots/, service/
-      run/                      sockets, pid files, instance layers, logs
+HOME/
+  home.toml                 format version of this folder
+  models/                   shared weights, in ComfyUI's folder names
+  bases/NAME/base.toml      a named base: interpreter, packages, fingerprint
+  store/                    objects by content, shared by all snapshots
+  projects/NAME/            project.toml, workstation/, snapshots/, service/
+  run/                      sockets, pid files, instance layers, logs
 """
 
 from __future__ import annotations
