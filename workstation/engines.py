@@ -1,12 +1,9 @@
-"""The engine of a workstation: put in place, told apart, and the command that starts it."""
+"""The engine of a workstation: told apart, and the command that starts it. Reaches no git."""
 
 from __future__ import annotations
 
-import importlib.metadata
-import importlib.util
 import os
 import re
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +11,7 @@ from typing import Literal
 
 from workstation.cache import cache_environment
 from workstation.command import EngineCommand
-from workstation.errors import EngineMissing, EngineSourceUnusable
+from workstation.errors import EngineMissing
 from workstation.layout import Workstation
 
 EngineKind = Literal["builtin", "comfyui"]
@@ -42,19 +39,6 @@ class EngineVersion:
     commit: str | None
 
 
-def place_engine(choice: EngineChoice, engine: Path) -> None:
-    """Put the chosen engine into the new folder `engine`.
-
-    Raises EngineSourceUnusable, CloneFailed or RefNotFound.
-    """
-    if choice.kind == "builtin":
-        _place_builtin(engine)
-    else:
-        _place_comfyui(choice, engine)
-    if not (engine / "main.py").is_file():
-        raise EngineSourceUnusable(choice.source or "the builtin engine", "it has no main.py")
-
-
 def engine_version(workstation: Workstation) -> EngineVersion:
     """Which engine lies in the workstation. Raises EngineMissing."""
     engine = workstation.engine
@@ -66,12 +50,7 @@ def engine_version(workstation: Workstation) -> EngineVersion:
     found = None
     if (engine / "comfyui_version.py").is_file():
         found = _COMFYUI_VERSION.search((engine / "comfyui_version.py").read_text(encoding="utf-8"))
-    commit = None
-    if (engine / ".git").exists():
-        from workstation.plugins import repositories
-
-        commit = repositories.facts(engine).commit
-    return EngineVersion("comfyui", found[1] if found else None, commit)
+    return EngineVersion("comfyui", found[1] if found else None, _commit(engine / ".git"))
 
 
 def engine_command(
@@ -109,6 +88,21 @@ def has_gpu() -> bool:
     return any(Path("/dev").glob("nvidia[0-9]*"))
 
 
+def _commit(git_folder: Path) -> str | None:
+    """The commit that is checked out, read from the files themselves: this module must do without git."""
+    try:
+        head = (git_folder / "HEAD").read_text(encoding="utf-8").strip()
+        if not head.startswith("ref: "):
+            return head
+        ref = head.removeprefix("ref: ")
+        if (git_folder / ref).is_file():
+            return (git_folder / ref).read_text(encoding="utf-8").strip()
+        packed = (git_folder / "packed-refs").read_text(encoding="utf-8").splitlines()
+    except (FileNotFoundError, NotADirectoryError):
+        return None  # no checkout, or one without a commit
+    return next((line.split()[0] for line in packed if line.endswith(f" {ref}")), None)
+
+
 def _environment(workstation: Workstation, inherited: Mapping[str, str]) -> dict[str, str]:
     passed = {name: value for name, value in inherited.items() if _PASSED_ON.fullmatch(name)}
     path = passed.get("PATH", os.defpath)
@@ -121,43 +115,3 @@ def _environment(workstation: Workstation, inherited: Mapping[str, str]) -> dict
         "PYTHONUNBUFFERED": "1",  # so that the log shows what happened right before a crash
         "PYTHONUTF8": "1",
     }
-
-
-def _place_builtin(engine: Path) -> None:
-    spec = importlib.util.find_spec("online_runtime")
-    places = list(spec.submodule_search_locations or ()) if spec else []
-    sources = [Path(place) / "engine" for place in places if (Path(place) / "engine").is_dir()]
-    if not sources:
-        raise EngineSourceUnusable(
-            "the builtin engine", "this installation does not contain it; reinstall stillframe"
-        )
-    shutil.copytree(sources[0], engine, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
-    (engine / VERSION_FILE).write_text(importlib.metadata.version("stillframe") + "\n", encoding="utf-8")
-
-
-def _place_comfyui(choice: EngineChoice, engine: Path) -> None:
-    from workstation.plugins import repositories
-
-    if not choice.source:
-        raise EngineSourceUnusable("comfyui", "give the path or git URL of a ComfyUI checkout")
-    local = None if repositories.is_git_url(choice.source) else Path(choice.source).expanduser().absolute()
-    if local is not None and not (local / "main.py").is_file() and not (local / "HEAD").is_file():
-        raise EngineSourceUnusable(choice.source, "there is no ComfyUI checkout (no main.py)")
-    if local is not None and not (local / ".git").exists() and not (local / "HEAD").is_file():
-        _copy_unversioned(choice, local, engine)
-        return
-    repositories.obtain(local if local is not None else choice.source, engine, choice.commit)
-
-
-def _copy_unversioned(choice: EngineChoice, local: Path, engine: Path) -> None:
-    if choice.commit:
-        raise EngineSourceUnusable(
-            str(local), f"it is no git checkout, so commit {choice.commit} cannot be chosen"
-        )
-    # The project has its own of these; weights and pictures are not the engine.
-    elsewhere = {"models", "input", "output", "temp", "user", "custom_nodes", "venv", ".venv"}
-
-    def skipped(folder: str, names: list[str]) -> set[str]:
-        return {n for n in names if n == "__pycache__" or (Path(folder) == local and n in elsewhere)}
-
-    shutil.copytree(local, engine, symlinks=True, ignore=skipped)

@@ -16,7 +16,7 @@ from workstation.atomic import sync_folder, write_text
 from workstation.bases import DEFAULT, Base, read_base
 from workstation.change import recover
 from workstation.dependencies.environment import EnvironmentKind, make_environment
-from workstation.engines import EngineChoice, place_engine
+from workstation.engines import EngineChoice
 from workstation.errors import (
     ProjectExists,
     ProjectNotFound,
@@ -149,6 +149,8 @@ def remove_project(home: Home, name: str) -> None:
 
 
 def _build(partial: Project, file: ProjectFile, base: Base, tell: Callable[[str], None]) -> None:
+    from workstation.engine_sources import place_engine  # reaches git, which reading a project does not need
+
     workstation = partial.workstation
     _make_folders(partial)
     tell("putting the engine in place")

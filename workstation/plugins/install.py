@@ -55,7 +55,7 @@ def install_plugin(
     """Install a plugin from a git URL or local repository (at `ref`), a folder, a .py file or a zip.
 
     Its requirements are planned first; `accept` names packages whose change or conflict is accepted. On any
-    failure workstation and environment are as before. Raises PluginError and DependencyError kinds, ProjectBusy.
+    failure all is as before. Raises PluginError and DependencyError kinds, ProjectBusy.
     """
     tell = progress or _silent
     place, _ = read_project(home, project)
