@@ -1,0 +1,76 @@
+"""Signing in: HTTP Basic with an account's password, or an API key as a Bearer token."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import secrets
+import time
+
+from publisher.accounts import Accounts
+from web.api.attempts import Attempts
+from web.api.person import Person
+from web.errors import CredentialsWrong, TooManyAttempts
+from web.installation import Installation
+
+REMEMBER_SECONDS = (
+    60.0  # argon2 takes 50 ms by design: a password that was right is not hashed anew at each call
+)
+MOST_REMEMBERED = 100
+
+
+class SignIn:
+    """Tells who an Authorization header belongs to."""
+
+    def __init__(self, here: Installation) -> None:
+        self._accounts = Accounts(here.control)
+        door = here.chosen.door
+        self._attempts = Attempts(door.wrong_passwords, door.wrong_passwords_seconds)
+        self._key = secrets.token_bytes(32)
+        self._remembered: dict[bytes, tuple[float, Person]] = {}
+
+    def person(self, authorization: str, address: str) -> Person:
+        """Raises CredentialsWrong, and TooManyAttempts before anything is compared."""
+        wait_seconds = self._attempts.wait_seconds(address)
+        if wait_seconds > 0:
+            raise TooManyAttempts(wait_seconds)
+        if not authorization:
+            raise CredentialsWrong
+        fingerprint = hmac.digest(self._key, authorization.encode(), hashlib.sha256)
+        found = self._recalled(fingerprint) or self._checked(authorization)
+        if found is None:
+            self._attempts.failed(address)
+            raise CredentialsWrong
+        self._remember(fingerprint, found)
+        return found
+
+    def _checked(self, authorization: str) -> Person | None:
+        scheme, _, value = authorization.partition(" ")
+        if scheme.lower() == "bearer":
+            account = self._accounts.by_api_key(value.strip())
+        elif scheme.lower() == "basic" and (pair := _basic(value)) is not None:
+            account = self._accounts.verify(*pair)
+        else:
+            return None
+        return None if account is None else Person(account.name, account.role)
+
+    def _recalled(self, fingerprint: bytes) -> Person | None:
+        until, person = self._remembered.get(fingerprint, (0.0, None))
+        return person if until > time.monotonic() else None
+
+    def _remember(self, fingerprint: bytes, person: Person) -> None:
+        if fingerprint not in self._remembered and len(self._remembered) >= MOST_REMEMBERED:
+            self._remembered.clear()
+        self._remembered.setdefault(fingerprint, (time.monotonic() + REMEMBER_SECONDS, person))
+        if self._remembered[fingerprint][0] <= time.monotonic():
+            self._remembered[fingerprint] = (time.monotonic() + REMEMBER_SECONDS, person)
+
+
+def _basic(value: str) -> tuple[str, str] | None:
+    try:
+        name, separator, password = base64.b64decode(value.strip(), validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    return (name, password) if separator else None

@@ -1,0 +1,113 @@
+"""A deployment as it goes: one line a phase with its time, and a live line at a terminal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import typer
+
+from web.cli.output import console, show
+from web.errors import DeploymentNotSucceeded, WaitedTooLong
+from web.installation import Installation
+
+if TYPE_CHECKING:
+    from rich.status import Status
+
+    from publisher.deployment import Deployment, Event
+    from publisher.history import DeploymentRecord
+
+LOOK_SECONDS = 0.2
+SUCCEEDED = "succeeded"
+
+
+def follow(
+    here: Installation,
+    project: str,
+    deployment: Deployment,
+    *,
+    wait: bool,
+    limit_seconds: float,
+    as_json: bool,
+) -> None:
+    """Follow a deployment to its end. Raises DeploymentNotSucceeded and WaitedTooLong; it goes on whatever happens here."""
+    if not wait:
+        watch = f"stillframe deployment watch {project} {deployment.number}"
+        show(
+            deployment,
+            f"Deployment {deployment.number} of {project} is {deployment.state}. Follow it: {watch}",
+            as_json=as_json,
+        )
+        return
+    record = watch_until_final(here, project, deployment.number, limit_seconds=limit_seconds, quiet=as_json)
+    ended = record.deployment
+    if ended.state != SUCCEEDED:
+        raise DeploymentNotSucceeded(project, ended.number, ended.state, ended.failure or ended.outcome)
+    show(record, *ending(project, ended), as_json=as_json)
+
+
+def ending(project: str, ended: Deployment) -> list[str]:
+    """How a deployment that succeeded ended, for people."""
+    took = f"{seconds_between(ended.requested_at, ended.ended_at):.1f} s"
+    if ended.outcome == "unchanged":
+        return [
+            f"Nothing changed: {project} already serves snapshot {ended.snapshot_number} with this configuration ({took})."
+        ]
+    return [f"Deployment {ended.number} of {project} serves snapshot {ended.snapshot_number} ({took})."]
+
+
+def watch_until_final(
+    here: Installation, project: str, number: int, *, limit_seconds: float, quiet: bool
+) -> DeploymentRecord:
+    """Look until the deployment is final, printing each step as it ends. Raises WaitedTooLong."""
+    deadline = time.monotonic() + limit_seconds
+    told = 0
+    with _live(quiet) as status:
+        while True:
+            record = here.publisher.deployment(project, number)
+            ended = [event for event in record.events if event.ended_at is not None]
+            for event in ended[told:]:
+                if not quiet:
+                    typer.echo(step_line(event))
+            told = len(ended)
+            if record.deployment.final:
+                return record
+            if time.monotonic() > deadline:
+                then = f"It goes on: stillframe deployment watch {project} {number}"
+                raise WaitedTooLong(f"deployment {number} of {project}", limit_seconds, then)
+            if status is not None:
+                status.update(_now(record))
+            time.sleep(LOOK_SECONDS)
+
+
+def step_line(event: Event) -> str:
+    """One finished step: phase, time, what it did."""
+    took = seconds_between(event.started_at, event.ended_at)
+    mark = "" if event.result == "ok" else f" [{event.result}]"
+    subject = f" {event.subject}" if event.subject else ""
+    said = f"  {event.detail.splitlines()[0]}" if event.detail else ""
+    return f"{event.state.value:<10} {took:6.1f} s  {event.kind}{subject}{mark}{said}"
+
+
+def seconds_between(start: datetime, end: datetime | None) -> float:
+    """Seconds from `start` to `end`, or until now."""
+    return ((end or datetime.now(UTC)) - start).total_seconds()
+
+
+def _now(record: DeploymentRecord) -> str:
+    now = record.deployment
+    return f"{now.state.value} for {seconds_between(now.entered_at, None):.0f} s"
+
+
+@contextmanager
+def _live(quiet: bool) -> Iterator[Status | None]:
+    import sys
+
+    if quiet or not sys.stdout.isatty():
+        yield None
+        return
+    with console().status("queued") as status:
+        yield status

@@ -1,0 +1,119 @@
+"""What this machine offers to Stillframe, and what each lack means."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+FICLONE = 0x40049409
+GPU_LIMIT_SECONDS = 10.0  # nvidia-smi on a sleeping machine takes up to 5 s
+
+
+@dataclass(frozen=True)
+class Offer:
+    """One thing the machine has (`ok`), could have (`absent`: something is slower or unprotected), or must have (`missing`)."""
+
+    name: str
+    state: Literal["ok", "absent", "missing"]
+    sentence: str
+
+
+def examine(home: Path) -> list[Offer]:
+    """Try everything that matters; changes nothing that stays."""
+    return [_python(), _git(), _uv(), _engine(), _namespaces(home), _reflink(home), _gpu(), _disk(home)]
+
+
+def _python() -> Offer:
+    return Offer("python", "ok", f"Python {sys.version.split()[0]}")
+
+
+def _git() -> Offer:
+    found = shutil.which("git")
+    if found is None:
+        return Offer(
+            "git", "missing", "git is not installed: plugins cannot be cloned. Install the package git."
+        )
+    return Offer("git", "ok", _first_line([found, "--version"]))
+
+
+def _uv() -> Offer:
+    import uv
+
+    try:
+        return Offer("uv", "ok", _first_line([uv.find_uv_bin(), "--version"]))
+    except FileNotFoundError:
+        return Offer("uv", "missing", "uv is not installed: environments cannot be made. Run pip install uv.")
+
+
+def _engine() -> Offer:
+    from importlib.util import find_spec
+
+    if find_spec("torch") is None:
+        return Offer(
+            "engine",
+            "absent",
+            "torch is not installed: the builtin engine cannot run. Install stillframe[engine].",
+        )
+    return Offer("engine", "ok", "torch is installed: the builtin engine can run.")
+
+
+def _namespaces(home: Path) -> Offer:
+    from online_runtime.instance.isolation import IsolationKind, isolation_available
+
+    with tempfile.TemporaryDirectory(dir=_existing(home)) as folder:
+        found = isolation_available(Path(folder))
+    if found.kind is IsolationKind.COPY:
+        cost = "each instance gets a copy of its snapshot, which takes room and time"
+        return Offer("isolation", "absent", f"No private mount namespace ({found.reason}): {cost}.")
+    how = "a user namespace" if found.user_namespace else "root"
+    return Offer("isolation", "ok", f"Instances see their snapshot in a private mount namespace, by {how}.")
+
+
+def _reflink(home: Path) -> Offer:
+    folder = _existing(home)
+    if not os.access(folder, os.W_OK):
+        return Offer("reflink", "absent", f"{folder} cannot be written to by this user.")
+    with tempfile.TemporaryFile(dir=folder) as source, tempfile.TemporaryFile(dir=folder) as target:
+        source.write(b"x" * 4096)
+        source.flush()
+        try:
+            fcntl.ioctl(target, FICLONE, source.fileno())
+        except OSError:
+            return Offer(
+                "reflink", "absent", "The file system cannot share blocks: new files are copied at a freeze."
+            )
+    return Offer("reflink", "ok", "The file system shares blocks: a freeze copies nothing.")
+
+
+def _gpu() -> Offer:
+    found = shutil.which("nvidia-smi")
+    if found is None:
+        return Offer("gpu", "absent", "No nvidia-smi: instances run on the CPU.")
+    names = _first_line([found, "--query-gpu=name", "--format=csv,noheader"])
+    return Offer("gpu", "ok", names) if names else Offer("gpu", "absent", "nvidia-smi finds no GPU.")
+
+
+def _disk(home: Path) -> Offer:
+    folder = _existing(home)
+    free = shutil.disk_usage(folder).free
+    return Offer("disk", "ok" if free > 2**31 else "missing", f"{free / 1e9:.1f} GB are free in {folder}.")
+
+
+def _existing(home: Path) -> Path:
+    """The home, or the folder that it would be made in."""
+    return next(path for path in (home, *home.parents) if path.is_dir())
+
+
+def _first_line(command: list[str]) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=GPU_LIMIT_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        return ""
+    return (done.stdout.strip().splitlines() or [""])[0]

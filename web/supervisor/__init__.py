@@ -1,0 +1,1 @@
+"""`stillframe up`: one small process (standard library only) that keeps the web door, the gateway and the worker running."""
