@@ -28,7 +28,7 @@ from publisher.slots import Slot
 from publisher.smoke import run_smoke
 from publisher.snapshots import Snapshots, Workstations
 from publisher.states import DeploymentState, advance
-from publisher.watching import differs, look_at
+from publisher.watching import differs, inspect, look_at
 from publisher.work import count_work
 from snapshotter.errors import SnapshotterError
 from workstation.errors import WorkstationError
@@ -210,7 +210,7 @@ class Executor:
     def _still_there(self, instance_id: str) -> bool:
         with self._m.control.read() as tx:
             given_up = deployments.read(tx, self._id).cancelled_by is not None
-        seen = self._m.driver.inspect(instance_id, timeout_seconds=self._timing.health_timeout_seconds)
+        seen = inspect(self._m.driver, self._instance(instance_id), self._timing)
         return seen.presence is Presence.RUNNING and not given_up
 
     def _switch(self, deployment: Deployment) -> Told:

@@ -1,6 +1,4 @@
-"""Outside deployments.
-
-What serves is watched, what ended is replaced, what nobody wants is drained and reaped.
+"""Outside deployments: what serves is watched, what ended replaced, what nobody wants drained and reaped.
 
 Who looks after an instance: the executor, while the instance belongs to an active deployment that has not
 begun to drain; the fleet in every other case. While a deployment is past its switch the fleet stops and

@@ -70,8 +70,8 @@ def check_disk(home: Home, settings: Settings) -> Finding:
     return Finding(
         "disk",
         Level.REFUSAL,
-        f"Only {free / 1e9:.1f} GB are free in {home.root}, {settings.disk_room_bytes / 1e9:.1f} GB are wanted: "
-        "remove old snapshots or outputs.",
+        f"Only {free / 1e9:.1f} GB are free in {home.root}, {settings.disk_room_bytes / 1e9:.1f} GB are "
+        "wanted: remove old snapshots or outputs.",
     )
 
 

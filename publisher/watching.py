@@ -8,15 +8,24 @@ from typing import Any
 
 from online_runtime.instance.health import HealthRule, Streak, judge
 from publisher.deployment import Instance, Timing
-from publisher.drivers.contract import Driver, Observation
+from publisher.drivers.contract import Driver, Observation, Presence
+from publisher.drivers.errors import DriverError
 
 _PROBLEM_CHARACTERS = 2000  # a sentence for a record, not a log
 
 
 def look_at(driver: Driver, instance: Instance, timing: Timing, now: datetime) -> dict[str, Any]:
     """Inspect once and return the observed columns as they are now. A driver that fails is a failed probe."""
-    observation = driver.inspect(instance.id, timeout_seconds=timing.health_timeout_seconds)
+    observation = inspect(driver, instance, timing)
     return observed(instance, observation, timing, now)
+
+
+def inspect(driver: Driver, instance: Instance, timing: Timing) -> Observation:
+    """One look; what the driver cannot judge is an instance that runs and does not answer."""
+    try:
+        return driver.inspect(instance.id, timeout_seconds=timing.health_timeout_seconds)
+    except DriverError as problem:
+        return Observation(instance.id, Presence.RUNNING, problem=str(problem))
 
 
 def observed(instance: Instance, observation: Observation, timing: Timing, now: datetime) -> dict[str, Any]:

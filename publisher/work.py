@@ -12,7 +12,7 @@ from typing import Any
 from publisher.deployment import Instance, Timing
 from publisher.drivers.contract import Driver
 from publisher.gateways import Gateways
-from publisher.watching import observed
+from publisher.watching import inspect, observed
 
 
 def count_work(
@@ -25,7 +25,7 @@ def count_work(
     known = gateways.unfinished([instance.id for instance in leaving])
     counted: dict[str, dict[str, Any]] = {}
     for instance in leaving:
-        observation = driver.inspect(instance.id, timeout_seconds=timing.health_timeout_seconds)
+        observation = inspect(driver, instance, timing)
         values = observed(instance, observation, timing, now)
         report = observation.report if values.get("state") is not None else None
         own = report.jobs_running + report.jobs_pending if report else None

@@ -1,0 +1,197 @@
+"""next_step in a world that breaks at random: it must never hurt the old side, and always end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from online_runtime.instance.spec import InstanceState
+from publisher import steps
+from publisher.deployment import Deployment, Instance, Reason, Side, Timing
+from publisher.drivers.contract import Presence
+from publisher.rotation import next_step
+from publisher.states import FINAL, advance
+from publisher.states import DeploymentState as S
+
+TIMING = Timing(start_deadline_seconds=60, minimum_healthy_seconds=4, bake_seconds=10, drain_hard_seconds=40)
+START = datetime(2030, 1, 1, tzinfo=UTC)
+
+
+class World(RuleBasedStateMachine):
+    """Performs the steps as the executor does, while instances break, recover and work, and people cancel."""
+
+    @initialize(
+        wanted=st.integers(1, 3),
+        first=st.booleans(),
+        smoke=st.booleans(),
+        reason=st.sampled_from(list(Reason)),
+    )
+    def begin(self, wanted: int, first: bool, smoke: bool, reason: Reason) -> None:
+        self.now = START
+        side = None if first else Side(1, 1, "old", 1, 1)
+        self.deployment = Deployment(
+            2, "demo", 2, S.QUEUED, reason, "ana", "test", "", START, START, 1, wanted, smoke, previous=side
+        )
+        self.serving = None if first else 1
+        self.instances: dict[str, Instance] = {}
+        if not first:
+            for ordinal in range(1, wanted + 1):
+                self._add(1, ordinal, healthy=True, healthy_since=START, routed_at=START, passes=3)
+        self.sick: set[str] = set()
+        self.steps = 0
+
+    def _add(self, of: int, ordinal: int, **values: object) -> None:
+        made = Instance(f"{of}-{ordinal}", "demo", of, of, ordinal, ordinal, None, "s", of, self.now)
+        running = {"started_at": self.now, "presence": Presence.RUNNING, "state": InstanceState.STARTING}
+        self.instances[made.id] = replace(made, **{**running, **values})  # type: ignore[arg-type]  # columns by name
+
+    def _change(self, instance_id: str, **values: object) -> None:
+        self.instances[instance_id] = replace(self.instances[instance_id], **values)  # type: ignore[arg-type]  # columns by name
+
+    @rule(seconds=st.floats(0.1, 20))
+    def time_passes(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+    @rule(data=st.data())
+    def one_breaks_or_recovers(self, data: st.DataObject) -> None:
+        if self.instances:
+            one = data.draw(st.sampled_from(sorted(self.instances)))
+            self.sick.symmetric_difference_update({one})
+
+    @rule(data=st.data())
+    def one_dies(self, data: st.DataObject) -> None:
+        own = sorted(i.id for i in self.instances.values() if i.deployment_id == 2 and i.live)
+        if own:
+            self._change(data.draw(st.sampled_from(own)), presence=Presence.ENDED, healthy=False)
+
+    @rule()
+    def somebody_cancels(self) -> None:
+        deployment = self.deployment
+        if (
+            deployment.state not in FINAL
+            and deployment.drain_since is None
+            and deployment.state is not S.RETURNING
+        ):
+            self.deployment = replace(deployment, cancelled_by="bob")
+
+    @rule(times=st.integers(1, 8))
+    def it_goes_on(self, times: int) -> None:
+        for _ in range(times):
+            self._step()
+
+    @invariant()
+    def somebody_serves_as_long_as_anybody_did(self) -> None:
+        if getattr(self, "serving", None) == 1:
+            served = [i for i in self.instances.values() if i.deployment_id == 1]
+            assert all(i.live for i in served), "an old instance was stopped while its side had the traffic"
+
+    def teardown(self) -> None:
+        """Liveness: left alone, it ends."""
+        if not hasattr(self, "deployment"):
+            return
+        for _ in range(3000):
+            if self.deployment.state in FINAL:
+                break
+            self._step()
+            self.now += timedelta(seconds=0.5)
+        assert self.deployment.state in FINAL, self.deployment
+        self._judge_the_end()
+
+    def _judge_the_end(self) -> None:
+        own = [i for i in self.instances.values() if i.deployment_id == 2 and i.live]
+        old = [i for i in self.instances.values() if i.deployment_id == 1 and i.live]
+        if self.deployment.state is S.SUCCEEDED:
+            assert (self.serving, len(own), old) == (2, self.deployment.instances_wanted, [])
+        elif self.deployment.reason is Reason.ROLLBACK and self.deployment.switched_at:
+            assert self.serving == 2 or self.deployment.cancelled_by
+        elif self.deployment.previous is not None:
+            assert (self.serving, own) == (1, [])
+            assert len(old) == self.deployment.instances_wanted
+
+    def _step(self) -> None:
+        if self.deployment.state in FINAL:
+            return
+        step = next_step(self.deployment, list(self.instances.values()), self.now, TIMING)
+        self._perform(step)
+
+    def _perform(self, step: steps.Step) -> None:
+        deployment = self.deployment
+        match step:
+            case steps.AdvanceTo(state):
+                self.deployment = replace(
+                    deployment, state=advance(deployment.state, state), entered_at=self.now
+                )
+            case steps.RunPreflight():
+                self.deployment = replace(deployment, findings=())
+            case steps.Freeze():
+                self.deployment = replace(deployment, snapshot_id="new", snapshot_number=2)
+            case steps.StartInstance(ordinal):
+                self._add(2, ordinal)
+            case steps.Probe(ids):
+                for instance_id in ids:
+                    self._probe(instance_id)
+            case steps.RunSmoke(instance_id):
+                self._change(instance_id, smoked_at=self.now)
+            case steps.Switch():
+                self._switch()
+            case steps.SwitchBack():
+                self.serving = deployment.previous.deployment_id if deployment.previous else None
+                self.deployment = replace(deployment, returned_at=self.now)
+            case steps.Drain(ids):
+                if deployment.state is S.BAKING:
+                    self._judge_the_drain()
+                    self.deployment = replace(deployment, drain_since=self.now)
+                for instance_id in ids:
+                    self._change(instance_id, drain_since=self.now)
+            case steps.CountWork(ids):
+                for instance_id in ids:
+                    self._change(instance_id, counted_at=self.now, unfinished_jobs=0, open_calls=0)
+            case steps.StopInstance(instance_id, _):
+                assert self.instances[instance_id].deployment_id != self.serving, "stopped what serves"
+                self._change(instance_id, stopped_at=self.now)
+            case steps.Fail(why, _):
+                self.deployment = replace(deployment, failure=why)
+            case steps.Finish(state, outcome):
+                ended = advance(deployment.state, state)
+                self.deployment = replace(deployment, state=ended, outcome=outcome, ended_at=self.now)
+
+    def _switch(self) -> None:
+        own = [i for i in self.instances.values() if i.deployment_id == 2 and i.live]
+        assert len(own) == self.deployment.instances_wanted
+        assert all(i.healthy and not i.gone for i in own), "switched to what is not healthy"
+        assert not self.deployment.has_smoke or own[0].smoked_at, "switched without the smoke workflow"
+        self.serving = 2
+        for instance in own:
+            self._change(instance.id, routed_at=self.now)
+        self.deployment = replace(self.deployment, switched_at=self.now, switch_visible_at=self.now)
+
+    def _judge_the_drain(self) -> None:
+        own = [i for i in self.instances.values() if i.deployment_id == 2 and i.live]
+        assert own
+        assert all(i.healthy for i in own), "the old side was let go without a healthy new one"
+
+    def _probe(self, instance_id: str) -> None:
+        instance = self.instances[instance_id]
+        ok = instance_id not in self.sick and instance.presence is Presence.RUNNING
+        passes = instance.passes + 1 if ok else 0
+        failures = 0 if ok else instance.failures + 1
+        healthy = passes >= 3 or (instance.healthy and failures < 3)
+        since = (instance.healthy_since or self.now) if ok else None
+        self._change(
+            instance_id,
+            passes=passes,
+            failures=failures,
+            healthy=healthy,
+            healthy_since=since,
+            observed_at=self.now,
+        )
+
+
+World.TestCase.settings = settings(
+    max_examples=150, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+)
+TestRotationInABreakingWorld = World.TestCase
