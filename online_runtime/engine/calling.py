@@ -35,7 +35,7 @@ def slices(node_class: NodeClass, inputs: InputLists) -> list[dict[str, Any]]:
         return [dict(inputs)]
     count = max((len(values) for values in inputs.values()), default=1)
     for name, values in inputs.items():
-        if not values and count:
+        if not values:
             raise NodeContractBroken(node_class.__name__, f"its input {name} received an empty list.")
     return [{name: v[min(i, len(v) - 1)] for name, v in inputs.items()} for i in range(count)]
 

@@ -82,9 +82,7 @@ class Executor:
         """Run `request` to its end. A node that fails and an interrupt are outcomes, never raised."""
         self.interruption.begin(request.prompt_id)
         try:
-            run = _Run(self, request)
-            with inference_mode(request.prompt, self.registry):
-                return asyncio.run(run.to_the_end())
+            return asyncio.run(_Run(self, request).to_the_end())
         finally:
             self.interruption.end()
             self.watching.client = self.watching.node = self.watching.prompt_id = None
@@ -133,13 +131,14 @@ class _Run:
         """The runbook of a prompt."""
         self.report.started()
         try:
-            await self._reuse()
-            for node_id in self.request.outputs:
-                self.schedule.add(node_id)
-            await self._run_all()
+            with inference_mode(self.request.prompt, self.x.registry):
+                await self._reuse()
+                for node_id in self.request.outputs:
+                    self.schedule.add(node_id)
+                await self._run_all()
         except _NodeStopped as stop:
             return self._stopped(stop)
-        except Exception as error:  # noqa: BLE001 - INPUT_TYPES and the like are code of plugins; told below
+        except (Exception, SystemExit) as error:  # INPUT_TYPES and the like are code of plugins; told below
             return self._stopped(_NodeStopped(self.request.outputs[0], error, {}))
         self.report.succeeded()
         return self._outcome(success=True)
@@ -322,7 +321,7 @@ class _Run:
             )
         except Interrupted as stop:
             raise _NodeStopped(node_id, stop, values) from stop
-        except Exception:
+        except (Exception, SystemExit):
             log.exception("IS_CHANGED of node %s failed; the node runs again", node_id)
             self.changes[node_id] = float("nan")
 

@@ -34,7 +34,7 @@ def missing(spec: InputSpec) -> Reason:
 
 
 def crash(
-    error: Exception, paths: PathFilter, type: str, spec: InputSpec | None = None, link: Any = None
+    error: BaseException, paths: PathFilter, type: str, spec: InputSpec | None = None, link: Any = None
 ) -> Reason:
     """An exception while a node was validated, its paths filtered."""
     message = paths.text(str(error))

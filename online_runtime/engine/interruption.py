@@ -16,9 +16,10 @@ class Interruption:
         self._wanted = False
 
     def begin(self, prompt_id: str) -> None:
-        """`prompt_id` starts; what was wanted of an earlier prompt is forgotten."""
+        """`prompt_id` starts; what was wanted of an earlier prompt is forgotten. Twice is once."""
         with self._lock:
-            self._running, self._wanted = prompt_id, False
+            if self._running != prompt_id:
+                self._running, self._wanted = prompt_id, False
 
     def end(self) -> None:
         """The running prompt ended."""

@@ -56,14 +56,18 @@ class PromptQueue:
             self._wake.notify()
         self._on_change()
 
-    def take(self, timeout_seconds: float) -> QueueItem | None:
-        """The next prompt, marked as running; None when there is none in time or something is to be freed."""
+    def take(self, timeout_seconds: float, begin: Callable[[str], None] = lambda _: None) -> QueueItem | None:
+        """The next prompt, marked as running; None when there is none in time or something is to be freed.
+
+        `begin` is called with its id before anyone can see it running, so that an interrupt cannot miss it.
+        """
         with self._wake:
             self._wake.wait_for(lambda: self._pending or self._free, timeout_seconds)
             if not self._pending or self._free:
                 return None
             self._running = heapq.heappop(self._pending)[2]
             item = self._running
+            begin(item.prompt_id)
         self._on_change()
         return item
 

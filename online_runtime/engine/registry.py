@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -54,7 +55,9 @@ class NodeRegistry:
         found = {}
         for name in self.classes:
             try:
-                found[name] = self.describe(name)
+                entry = self.describe(name)
+                json.dumps(entry)  # one class with odd choices must not take all others down
+                found[name] = entry
             except Exception:
                 log.exception("Node %s of %s cannot be described", name, self.modules[name])
         return found

@@ -26,7 +26,7 @@ class Accepted:
 class _Verdict:
     valid: bool
     reasons: list[Reason] = field(default_factory=list)
-    crash: Exception | None = None
+    crash: BaseException | None = None
 
 
 def validate(
@@ -140,7 +140,7 @@ class _Validation:
     def _judge(self, node_id: str) -> _Verdict:
         try:
             return self._verdict(node_id, self.prompt[node_id])
-        except Exception as error:  # noqa: BLE001 - a plugin's own code; told where the node is used
+        except (Exception, SystemExit) as error:  # a plugin's own code; told where the node is used
             return _Verdict(False, crash=error)
 
     def _verdict(self, node_id: str, node: Node) -> _Verdict:

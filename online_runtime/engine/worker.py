@@ -55,7 +55,7 @@ class Worker:
         while not self._stopping.is_set():
             if request := self.queue.take_free_request():
                 self._free(request)
-            item = self.queue.take(TAKE_SECONDS)
+            item = self.queue.take(TAKE_SECONDS, self.executor.interruption.begin)
             if item is not None:
                 self._run(item)
 
