@@ -140,7 +140,8 @@ def write_lora(path: Path, seed: int = 0) -> Path:
 def _pair(name: str, weight: Tensor, generator: Any) -> dict[str, Tensor]:
     import torch
 
-    size = 2.0 * float(weight.detach().std()) ** 0.5
+    # About half as large as the weight itself: visible, and no more than that.
+    size = 0.5 * float(weight.detach().std()) ** 0.5
     return {
         f"{name}.lora_down.weight": torch.randn(LORA_RANK, weight.shape[1], generator=generator) * size,
         f"{name}.lora_up.weight": torch.randn(weight.shape[0], LORA_RANK, generator=generator) * size,

@@ -12,9 +12,9 @@ from functools import partial
 
 from ..errors import SamplerUnavailable
 from ..offered import POSSIBLE_SAMPLERS
-from .by_diffusers import deis, uni_pc
+from .by_diffusers import uni_pc
 from .exponential import dpmpp_2m, dpmpp_2s_ancestral, res_multistep, res_multistep_ancestral
-from .ordinary import dpm_2, euler, gradient_estimation, heun, ipndm, lms
+from .ordinary import deis, dpm_2, euler, gradient_estimation, heun, ipndm, lms
 from .run import Denoise, Run, Sampler
 from .stochastic import (
     ddpm,

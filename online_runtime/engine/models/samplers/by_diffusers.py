@@ -1,4 +1,4 @@
-"""Samplers whose steps diffusers makes: UniPC and DEIS.
+"""The sampler whose steps diffusers makes: UniPC.
 
 Diffusers' latents have unit variance at every level ("variance preserving"): the same latent over √(1 + σ²).
 """
@@ -29,15 +29,6 @@ def uni_pc(denoise: Denoise, latent: Tensor, sigmas: Sequence[float], run: Run, 
     return _run(scheduler, denoise, latent, sigmas, run)
 
 
-def deis(denoise: Denoise, latent: Tensor, sigmas: Sequence[float], run: Run) -> Tensor:
-    """DEIS (Zhang & Chen 2022) in the logarithm of the level."""
-    import diffusers
-
-    build: Any = diffusers.DEISMultistepScheduler
-    scheduler = build(prediction_type="sample", solver_order=HIGHEST_ORDER)
-    return _run(scheduler, denoise, latent, sigmas, run)
-
-
 def _run(scheduler: Any, denoise: Denoise, latent: Tensor, sigmas: Sequence[float], run: Run) -> Tensor:
     steps = len(sigmas) - 1
     scheduler.set_timesteps(steps)
@@ -48,7 +39,7 @@ def _run(scheduler: Any, denoise: Denoise, latent: Tensor, sigmas: Sequence[floa
     for done, (sigma, following) in enumerate(pairwise(sigmas), 1):
         clean = denoise(latent, sigma)
         if following == 0:
-            # First order for both, and so exactly this; diffusers would take the logarithm of 0.
+            # First order, and so exactly this; diffusers would take the logarithm of 0.
             latent = clean
         else:
             unit = latent / math.sqrt(1 + sigma**2)

@@ -76,12 +76,43 @@ def lms(denoise: Denoise, latent: Tensor, sigmas: Sequence[float], run: Run, ord
 def _integrals(places: Sequence[float], end: float) -> list[float]:
     """Integrals from `places[0]` to `end` of the polynomials that are 1 at one place and 0 at the others."""
     weights = []
-    for at, place in enumerate(places):
-        others = [other for i, other in enumerate(places) if i != at]
-        polynomial = np.poly1d(others, r=True) / math.prod(place - other for other in others)
-        integral = np.polyint(polynomial)
+    for place in places:
+        integral = np.polyint(_one_at(place, places))
         weights.append(float(integral(end) - integral(places[0])))
     return weights
+
+
+def deis(denoise: Denoise, latent: Tensor, sigmas: Sequence[float], run: Run, order: int = 3) -> Tensor:
+    """DEIS (Zhang & Chen 2022, in log ρ): as `lms`, with polynomials in the logarithm of the level."""
+    slopes: list[Tensor] = []
+    for done, (sigma, following) in enumerate(pairwise(sigmas), 1):
+        clean = denoise(latent, sigma)
+        slopes = [(latent - clean) / sigma, *slopes[: order - 1]]
+        places = [math.log(sigmas[done - 1 - back]) for back in range(len(slopes))]
+        if following == 0:
+            # Level 0 lies infinitely far away in the logarithm: the newest slope leads there in a straight
+            # line.
+            latent = clean
+        else:
+            for slope, weight in zip(slopes, _log_integrals(places, math.log(following)), strict=True):
+                latent = latent + slope * weight
+        run.stepped(done, clean)
+    return latent
+
+
+def _log_integrals(places: Sequence[float], end: float) -> list[float]:
+    """Integrals over the level of such polynomials in its logarithm, by Gauss's rule: exact to rounding."""
+    nodes, weights = np.polynomial.legendre.leggauss(16)
+    half = (end - places[0]) / 2
+    logs = places[0] + half * (nodes + 1)
+    return [float(half * np.sum(weights * np.exp(logs) * _one_at(place, places)(logs))) for place in places]
+
+
+def _one_at(place: float, places: Sequence[float]) -> np.poly1d:
+    """The polynomial that is 1 at `place` and 0 at the other `places`."""
+    others = [other for other in places if other != place]
+    polynomial: np.poly1d = np.poly1d(others, r=True) / math.prod(place - other for other in others)
+    return polynomial
 
 
 def ipndm(denoise: Denoise, latent: Tensor, sigmas: Sequence[float], run: Run) -> Tensor:
