@@ -19,6 +19,7 @@ from online_runtime.jobs.database import open_jobs
 from online_runtime.jobs.errors import JobsError
 from workstation.layout import Home
 
+BACKLOG = 2048
 IDLE_CALLER_SECONDS = 75  # longer than callers keep idle connections, so that they close them, not we
 
 
@@ -56,6 +57,7 @@ def server(gateway: Gateway, settings: GatewaySettings) -> uvicorn.Server:
             http="httptools",
             ws=WebsocketDoor,
             lifespan="on",
+            proxy_headers=False,
             access_log=False,
             log_config=None,
             server_header=False,
@@ -89,6 +91,7 @@ def _bind(settings: GatewaySettings) -> socket.socket:
         door = socket.socket(family, socket.SOCK_STREAM)
         door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         door.bind((settings.listen, settings.port))
+        door.listen(BACKLOG)  # now: whoever reads our presence file may call before uvicorn accepts
     except OSError as problem:
         where = f"{settings.listen}:{settings.port}"
         raise BadSetting(

@@ -16,6 +16,7 @@ from online_runtime.gateway.errors import (
     BadPath,
     CallerGone,
     GatewayError,
+    GatewayFault,
     JobsUnavailable,
     UnknownPath,
     UnknownService,
@@ -83,6 +84,9 @@ class Gateway:
             await _refuse(exchange, JobsUnavailable(type(problem).__name__))
         except (GatewayError, JobsError) as problem:
             await _refuse(exchange, problem)
+        except Exception:  # the outermost frame of one call: log it in full, tell the caller, serve the others
+            log.exception("call_failed", method=exchange.method)
+            await _refuse(exchange, GatewayFault())
 
     async def _answer(self, exchange: Exchange, scope: Scope) -> None:
         path: str = scope["raw_path"].decode("latin-1")

@@ -19,6 +19,7 @@ the next step.
     ├── OwnerGone
     ├── HistoryIsKept
     ├── JobsUnavailable
+    ├── GatewayFault
     └── CallerGone
 """
 
@@ -185,6 +186,13 @@ class JobsUnavailable(GatewayError):
     def __init__(self, cause: str) -> None:
         self.cause = cause
         super().__init__(f"The jobs database is not available ({cause}); nothing was accepted, try again.")
+
+
+class GatewayFault(GatewayError):
+    """A bug of the gateway; its log has the traceback."""
+
+    def __init__(self) -> None:
+        super().__init__("The gateway failed on this call; its log says why. Report it with that log.")
 
 
 class CallerGone(GatewayError):

@@ -78,7 +78,7 @@ def unfinished_by_instance(database: JobsDatabase) -> Mapping[str, int]:
         .group_by(table.c.instance_id)
     )
     with database.read() as connection:
-        return dict(connection.execute(query))
+        return {str(row[0]): int(row[1]) for row in connection.execute(query)}
 
 
 def unfinished_of_client(
