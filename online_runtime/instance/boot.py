@@ -24,6 +24,7 @@ from workstation.errors import WorkstationError
 from workstation.identity import ProcessIdentity
 from workstation.ports import free_port
 
+MARK = "STILLFRAME_INSTANCE"  # by it drivers find what an engine left behind
 EXIT_UNUSABLE = 78  # "configuration error" in sysexits.h
 REFUSAL = "The instance cannot start:"  # starting again would end the same way
 
@@ -53,7 +54,7 @@ def environment(spec: InstanceSpec) -> Mapping[str, str]:
         **spec.environment,
         "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # so that an index means the same card here and in nvidia-smi
         "CUDA_VISIBLE_DEVICES": "" if spec.gpu is None else str(spec.gpu),
-        "STILLFRAME_INSTANCE": spec.instance_id,
+        MARK: spec.instance_id,
         "STILLFRAME_SERVICE": spec.service,
         "STILLFRAME_SNAPSHOT": str(spec.snapshot_number),
     }

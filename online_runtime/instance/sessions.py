@@ -1,6 +1,7 @@
 """The processes of one engine.
 
-It leads a session, and whatever it starts stays in that session unless it leaves on purpose.
+It leads a session, and what it starts stays in that session unless it leaves on purpose; its mark in the
+environment stays with those too.
 """
 
 from __future__ import annotations
@@ -55,6 +56,19 @@ def session_members(leader: ProcessIdentity) -> tuple[ProcessIdentity, ...]:
     return tuple(ProcessIdentity(stat.pid, stat.started_ticks, leader.boot) for stat in stats)
 
 
+def marked_processes(name: str, value: str) -> tuple[ProcessIdentity, ...]:
+    """The running processes that were started with that variable: also those that left their session.
+
+    Only processes that this user may look into are found.
+    """
+    wanted, boot = f"{name}={value}".encode(), boot_id()
+    return tuple(
+        ProcessIdentity(stat.pid, stat.started_ticks, boot)
+        for stat in _all()
+        if not stat.ended and wanted in _environment(stat.pid)
+    )
+
+
 def cpu_ticks(leader: ProcessIdentity) -> int:
     """Clock ticks of processor time used so far by the running processes of that session."""
     return sum(stat.cpu_ticks for stat in _members(leader))
@@ -79,6 +93,13 @@ def _all() -> Iterator[ProcessStat]:
     for entry in PROC.iterdir():
         if entry.name.isdigit() and (stat := read_stat(int(entry.name))) is not None:
             yield stat
+
+
+def _environment(pid: int) -> list[bytes]:
+    try:
+        return (PROC / str(pid) / "environ").read_bytes().split(b"\0")
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return []  # it ended meanwhile, or belongs to another user and so not to this instance
 
 
 def _listening_inodes(port: int) -> set[str]:

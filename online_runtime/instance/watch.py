@@ -12,15 +12,13 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from workstation.plugins.imports import import_report
-
 from online_runtime.instance.probe import Answer, Prober
 from online_runtime.instance.progress import Progress
 from online_runtime.instance.sessions import cpu_ticks, listens
 from online_runtime.instance.spec import InstanceState, PluginImport
 from online_runtime.instance.started_engine import StartedEngine
-from workstation.command import START_MARK
 from workstation.log import read_all
+from workstation.plugins.imports import import_report
 
 # A health call is answered within this time whatever the engine does: drivers wait 5 s for it.
 PATIENCE_SECONDS = 2.0
@@ -93,8 +91,8 @@ class EngineWatch:
 
 def plugin_imports(log: Path) -> tuple[PluginImport, ...]:
     """How the plugins imported at the last start that `log` tells of."""
-    report = import_report(read_all(log).rpartition(START_MARK)[2])
+    report = import_report(read_all(log))
     return tuple(
-        PluginImport(name, found.ok, found.seconds, found.error or "", found.traceback or "")
+        PluginImport(name, found.ok, found.seconds, found.error, found.traceback)
         for name, found in report.items()
     )

@@ -19,7 +19,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from online_runtime.instance.sessions import session_members
+from online_runtime.instance.boot import MARK
+from online_runtime.instance.sessions import marked_processes, session_members
 from online_runtime.instance.spec import InstanceFolder, InstanceReport, InstanceSpec
 from online_runtime.instance.state_file import AgentState, read_state
 from publisher.drivers.contract import Observation, Presence
@@ -196,9 +197,10 @@ class ProcessDriver:
         raise StartFailed(instance_id, reason, tail(folder.agent_log))
 
     def _end_engine(self, state: AgentState | None, instance_id: str) -> None:
-        """Kill what is left of the engine's session, also when its agent was killed before it could."""
+        """Kill what is left of the engine: its session, and what left that session but carries its mark."""
         if state is not None and state.engine is not None:
             _kill(instance_id, session_members(state.engine))
+        _kill(instance_id, marked_processes(MARK, instance_id))
 
     def _reap(self) -> None:
         """Agents that this very process started and that have ended must not stay as zombies."""

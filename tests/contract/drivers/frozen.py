@@ -1,4 +1,4 @@
-"""A small home with one workstation, frozen as the snapshotter's views look: one read-only tree a component."""
+"""A small home with one workstation, frozen as the snapshotter's views look: one tree a component."""
 
 from __future__ import annotations
 

@@ -250,11 +250,11 @@ def test_the_frozen_base_covers_the_base_and_is_read_only(looker: Looker) -> Non
         )
     )
     code = """
-base = Path(%r)
+base = Path(os.environ['BASE'])
 try: (base/'package.py').write_text('x'); answer = 'written'
 except OSError as error: answer = error.strerror
 print(json.dumps([(base/'package.py').read_text(), answer]))
-""" % str(base)
+"""
     assert looker.seen(spec, code) == ["VERSION = 1", "Read-only file system"]
 
 
