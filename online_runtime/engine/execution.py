@@ -138,7 +138,7 @@ class _Run:
                 await self._run_all()
         except _NodeStopped as stop:
             return self._stopped(stop)
-        except (Exception, SystemExit) as error:  # INPUT_TYPES and the like are code of plugins; told below
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - INPUT_TYPES is code of plugins; told below
             return self._stopped(_NodeStopped(self.request.outputs[0], error, {}))
         self.report.succeeded()
         return self._outcome(success=True)

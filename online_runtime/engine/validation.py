@@ -140,7 +140,7 @@ class _Validation:
     def _judge(self, node_id: str) -> _Verdict:
         try:
             return self._verdict(node_id, self.prompt[node_id])
-        except (Exception, SystemExit) as error:  # a plugin's own code; told where the node is used
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin's code; told where it is used
             return _Verdict(False, crash=error)
 
     def _verdict(self, node_id: str, node: Node) -> _Verdict:
