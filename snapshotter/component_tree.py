@@ -92,6 +92,8 @@ class ComponentTree:
         on_disk = path_on_disk(self.root, inside)
         if name.is_link:
             self._take_link(inside, on_disk, name, directory)
+        elif name.is_file and name.mode & 0o444 != 0o444 and not os.access(on_disk, os.R_OK):
+            self.refuse(inside, "cannot be read: Permission denied")  # Now, so that all are told together.
         elif name.is_file:
             same = previous is not None and previous[1].kind is Kind.FILE and previous[1].size == name.size
             expected = previous[1].value if previous is not None and same else None

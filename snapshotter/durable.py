@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import os
+import secrets
+import shutil
 from pathlib import Path
 
 from snapshotter.crash import crash_point
@@ -44,7 +46,7 @@ def write_new(path: Path, data: bytes, mode: int = 0o644) -> None:
 
 def replace_file(path: Path, data: bytes, *, durable: bool) -> None:
     """Give `path` new content as a whole; readers see the old or the new. `durable` waits for the disk."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
     try:
         temporary.write_bytes(data)
         if durable:
@@ -55,6 +57,16 @@ def replace_file(path: Path, data: bytes, *, durable: bool) -> None:
         temporary.unlink(missing_ok=True)
     if durable:
         sync_folder(path.parent)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a file or folder, also where folders are not writable. Nothing happens when there is none."""
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    elif path.is_dir():
+        for folder, _, _ in os.walk(path):
+            Path(folder).chmod(0o700)  # Top down: a folder is opened up before it is entered.
+        shutil.rmtree(path)
 
 
 def publish_folder(partial: Path, final: Path, files: dict[str, bytes]) -> None:

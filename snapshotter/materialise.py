@@ -14,9 +14,9 @@ from pathlib import Path
 
 from snapshotter.crash import crash_point
 from snapshotter.errors import ObjectMissing
-from snapshotter.locks import shared_lock
 from snapshotter.manifest import Component, Snapshot
 from snapshotter.objects import ObjectKey, Store
+from snapshotter.session import session
 from snapshotter.tree import Entry, Kind
 
 
@@ -40,20 +40,11 @@ def materialise(store: Store, component: Component) -> Path:
     view = view_path(store, component)
     if os.path.lexists(view):
         return view
-    with shared_lock(store.root / "lock"):
-        return _make(store, component.tree, view)
-
-
-def _make(store: Store, tree: str, view: Path) -> Path:
-    partial = view.with_name(f".partial-{tree}-{os.getpid()}")
-    remove_view(partial)
-    try:
-        _restore(store, store.root_entry(tree), os.fsencode(partial))
+    with session(store) as stay:
+        _restore(store, store.root_entry(component.tree), os.fsencode(stay.partial_view))
         crash_point("view-linked")
         store.sync()
-        _take_name(partial, view)
-    finally:
-        remove_view(partial)
+        _take_name(stay.partial_view, view)
     crash_point("view-renamed")
     return view
 
@@ -65,19 +56,6 @@ def _take_name(partial: Path, view: Path) -> None:
         # Somebody else made the same view meanwhile; ours goes.
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or not view.is_dir():
             raise
-
-
-def remove_view(path: Path) -> None:
-    """Remove a view or a part of one, also where directories are not writable.
-
-    Nothing happens when there is none.
-    """
-    if path.is_symlink() or path.is_file():
-        path.unlink()
-    elif path.is_dir():
-        for folder, _, _ in os.walk(path):
-            Path(folder).chmod(0o700)  # Top down: a directory is opened up before it is entered.
-        shutil.rmtree(path)
 
 
 def _restore(store: Store, entry: Entry, path: bytes) -> None:

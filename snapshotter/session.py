@@ -1,17 +1,16 @@
-"""One freeze's stay in the store: its scratch folder, its lock, and what it added."""
+"""One stay in the store, to freeze or to make a view: its scratch folder, its lock, and what it added."""
 
 from __future__ import annotations
 
 import fcntl
 import os
 import secrets
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from snapshotter.durable import replace_file
+from snapshotter.durable import remove_tree, replace_file
 from snapshotter.locks import alone, try_lock
 from snapshotter.objects import Store
 
@@ -27,6 +26,11 @@ class Session:
     was_alone: bool
     added: list[str] = field(default_factory=list)
 
+    @property
+    def partial_view(self) -> Path:
+        """Where a view grows: beside its place, so that its mode may forbid writing when it is renamed."""
+        return _partial_view(self.scratch)
+
 
 @contextmanager
 def session(store: Store) -> Iterator[Session]:
@@ -40,7 +44,7 @@ def session(store: Store) -> Iterator[Session]:
         try:
             yield stay
         finally:
-            shutil.rmtree(stay.scratch)
+            _clear(stay.scratch)
             os.close(scratch_lock)
     finally:
         os.close(lock)
@@ -69,6 +73,15 @@ def _last(store: Store) -> Path:
     return store.root / "tmp" / ".last"
 
 
+def _partial_view(scratch: Path) -> Path:
+    return scratch.parent.parent / "views" / f".partial-{scratch.name}"
+
+
+def _clear(scratch: Path) -> None:
+    remove_tree(_partial_view(scratch))
+    remove_tree(scratch)
+
+
 def _sweep(folder: Path) -> None:
     for scratch in folder.iterdir():
         if not scratch.is_dir():
@@ -76,7 +89,7 @@ def _sweep(folder: Path) -> None:
         fd = os.open(scratch, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             if try_lock(fd):
-                shutil.rmtree(scratch)
+                _clear(scratch)
         finally:
             os.close(fd)
 
