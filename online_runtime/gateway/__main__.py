@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -41,6 +42,10 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     host, port = door.getsockname()[:2]
     gateway = Gateway(settings, database, f"http://{host}:{port}")
+    for ending in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn stops on these, then raises them once more for whoever listened before: an ordered
+        # end exits with 0.
+        signal.signal(ending, lambda _number, _frame: None)
     try:
         server(gateway, settings).run(sockets=[door])
     finally:
@@ -102,6 +107,7 @@ def _bind(settings: GatewaySettings) -> socket.socket:
 
 def _log_as_lines() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from online_runtime.gateway.errors import (
     BadPath,
+    BodyTooLarge,
     CallerGone,
     GatewayError,
     GatewayFault,
@@ -84,7 +85,9 @@ class Gateway:
             await _refuse(exchange, JobsUnavailable(type(problem).__name__))
         except (GatewayError, JobsError) as problem:
             await _refuse(exchange, problem)
-        except Exception:  # the outermost frame of one call: log it in full, tell the caller, serve the others
+        except (
+            Exception
+        ):  # the outermost frame of one call: log it in full, tell the caller, serve the others
             log.exception("call_failed", method=exchange.method)
             await _refuse(exchange, GatewayFault())
 
@@ -165,7 +168,8 @@ async def _refuse(exchange: Exchange, problem: GatewayError | JobsError) -> None
     status, body, kind, headers = answer_of(problem)
     if status >= 500:
         log.warning("call_refused", status=status, problem=str(problem))
-    await exchange.answer(status, body, kind, headers)
+    answer = exchange.answer_early if isinstance(problem, BodyTooLarge) else exchange.answer
+    await answer(status, body, kind, headers)
 
 
 def _report(task: asyncio.Task[Any]) -> None:

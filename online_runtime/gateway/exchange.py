@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
@@ -13,6 +15,9 @@ from online_runtime.gateway.problems import Headers
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+LINGER_SECONDS = 2.0  # how long a refused upload is still read
 
 
 class Exchange:
@@ -92,6 +97,23 @@ class Exchange:
         own = [(b"content-type", content_type.encode()), (b"content-length", str(len(body)).encode())]
         await self.start(status, own + (headers or []))
         await self.send(body, more=False)
+
+    async def answer_early(self, status: int, body: bytes, content_type: str, headers: Headers) -> None:
+        """Answer before the request's body has been read. Closing at once would reset the connection
+        and lose the answer
+        on its way, so the rest is read for a moment and thrown away.
+        """
+        own = [(b"content-type", content_type.encode()), (b"content-length", str(len(body)).encode())]
+        await self.start(status, own + headers)
+        await self.send(body, more=True)
+        deadline = asyncio.get_running_loop().time() + LINGER_SECONDS
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(deadline):
+                while (message := await self._receive())["type"] == "http.request" and message.get(
+                    "more_body"
+                ):
+                    pass
+        await self.send(b"", more=False)
 
     async def json(self, document: object, headers: Headers | None = None) -> None:
         """Send a JSON document with status 200."""

@@ -1,4 +1,6 @@
-"""A gateway process before fake engines: jobs, archive, files. Every test uses real sockets and a real process."""
+"""A gateway process before fake engines: jobs, archive, files. Every test uses real sockets and a real
+process.
+"""
 
 from __future__ import annotations
 
@@ -83,7 +85,9 @@ async def test_a_gateway_killed_with_unfinished_jobs_still_archives_them_after_i
         assert (await house.finished(prompt_id))["status"]["status_str"] == "success"
     await house.archived("a")
     assert engine.received == prompts
-    assert [path.name for path in (house.root / "run" / "gateways").iterdir()] == [f"{house.process.pid}.json"]
+    assert [path.name for path in (house.root / "run" / "gateways").iterdir()] == [
+        f"{house.process.pid}.json"
+    ]
 
 
 async def test_a_job_whose_owner_died_runs_once_more_under_the_same_id(house: GatewayHouse) -> None:
@@ -113,7 +117,7 @@ async def test_a_job_that_loses_two_owners_is_lost_and_says_why(house: GatewayHo
         return (await house.get(f"/history/{prompt_id}"))[0] == 410
 
     await until(lost, "the job to be lost")
-    status, problem = await house.get(f"/history/{prompt_id}")
+    _, problem = await house.get(f"/history/{prompt_id}")
     assert "Instance b is gone" in problem["reason"], problem
     assert not house.engines["c"].received
 
@@ -215,7 +219,9 @@ async def test_a_failed_and_an_interrupted_prompt_are_told_apart(house: GatewayH
     assert states == {failed: "failed", stopped: "interrupted"}
 
 
-async def test_a_prompt_deleted_from_the_queue_ends_as_interrupted_and_never_runs(house: GatewayHouse) -> None:
+async def test_a_prompt_deleted_from_the_queue_ends_as_interrupted_and_never_runs(
+    house: GatewayHouse,
+) -> None:
     engine = await house.engine("a")
     house.route("a")
     await house.start()

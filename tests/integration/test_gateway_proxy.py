@@ -1,4 +1,6 @@
-"""A gateway process before fake engines: tokens, limits, streaming, tables that change. Real sockets, a real process."""
+"""A gateway process before fake engines: tokens, limits, streaming, tables that change. Real sockets, a
+real process.
+"""
 
 from __future__ import annotations
 
@@ -107,7 +109,9 @@ async def test_without_an_instance_the_answer_is_503_with_retry_after(house: Gat
         assert int(answer.headers["Retry-After"]) > 0
 
 
-async def test_calls_are_held_until_an_instance_accepts_and_not_more_than_allowed(house: GatewayHouse) -> None:
+async def test_calls_are_held_until_an_instance_accepts_and_not_more_than_allowed(
+    house: GatewayHouse,
+) -> None:
     await house.engine("a")
     house.route(hold_seconds=20, hold_calls=2)
     await house.start()
@@ -124,7 +128,9 @@ async def test_calls_are_held_until_an_instance_accepts_and_not_more_than_allowe
     assert (await house.state())["held"] == 0
 
 
-async def test_a_call_goes_to_another_instance_when_the_first_cannot_be_connected_to(house: GatewayHouse) -> None:
+async def test_a_call_goes_to_another_instance_when_the_first_cannot_be_connected_to(
+    house: GatewayHouse,
+) -> None:
     dead, alive = await house.engine("dead"), await house.engine("alive")
     house.route("dead", "alive")
     await house.start()
