@@ -1,6 +1,7 @@
 """A caller of ComfyUI-shaped engines: posts a workflow, waits for its result, fetches the files it made.
 
-Works against a workstation's engine and, with a token, through the gateway. Standard library only; never over a proxy.
+Works against a workstation's engine and, with a token, through the gateway. Standard library only; never over
+a proxy.
 """
 
 from __future__ import annotations
@@ -55,13 +56,19 @@ class Result:
 
 @dataclass(frozen=True)
 class Caller:
-    """Calls one engine, or one service through the gateway when it has a token. `url` ends without a slash."""
+    """Calls one engine, or one service through the gateway when it has a token.
+
+    `url` ends without a slash.
+    """
 
     url: str
     token: str | None = field(default=None, repr=False)
 
     def run(self, workflow: Mapping[str, Any], *, limit_seconds: float) -> Result:
-        """Post `workflow` (API format) and wait. Raises CallRefused, WorkflowFailed, WaitedTooLong, EngineUnreachable."""
+        """Post `workflow` (API format) and wait.
+
+        Raises CallRefused, WorkflowFailed, WaitedTooLong, EngineUnreachable.
+        """
         began = time.monotonic()
         answer, headers = self._json("POST", "/prompt", {"prompt": dict(workflow)})
         prompt_id = str(answer["prompt_id"])

@@ -18,7 +18,10 @@ GPU_LIMIT_SECONDS = 10.0  # nvidia-smi on a sleeping machine takes up to 5 s
 
 @dataclass(frozen=True)
 class Offer:
-    """One thing the machine has (`ok`), could have (`absent`: something is slower or unprotected), or must have (`missing`)."""
+    """One thing the machine has (`ok`), could have (`absent`.
+
+    Something is slower or unprotected), or must have (`missing`).
+    """
 
     name: str
     state: Literal["ok", "absent", "missing"]

@@ -1,42 +1,39 @@
-"""What can go wrong at the doors, and the one table that gives every error an HTTP status and an exit code.
+"""What can go wrong at the doors. HTTP statuses and exit codes of all errors stand in web/verdicts.py.
 
-    WebError
-    ├── SettingRefused
-    │   ├── UnknownSetting
-    │   └── BadSetting
-    ├── HomeNotFound
-    ├── PlatformNotRunning
-    ├── PlatformRunning
-    ├── PortTaken
-    ├── PartDidNotStart
-    ├── CredentialsWrong
-    ├── TooManyAttempts
-    ├── OriginRefused
-    ├── BodyTooLarge
-    ├── RequestRefused
-    ├── FileUnreadable
-    ├── EngineUnreachable
-    ├── CallRefused
-    │   ├── CallDenied
-    │   ├── CallNotFound
-    │   ├── CallTooLarge
-    │   └── CallUnavailable
-    ├── WorkflowFailed
-    ├── ModelsMissing
-    ├── NodesUnknown
-    ├── ServiceStillServes
-    ├── WaitedTooLong
-    ├── DeploymentNotSucceeded
-    ├── AnswerNeeded
-    └── DemoFailed
-
-The table is keyed by names, so that looking at it imports nothing; a test walks every package and fails when one is missing.
+WebError
+├── SettingRefused
+│   ├── UnknownSetting
+│   └── BadSetting
+├── HomeNotFound
+├── PlatformNotRunning
+├── PlatformRunning
+├── PortTaken
+├── PartDidNotStart
+├── CredentialsWrong
+├── TooManyAttempts
+├── OriginRefused
+├── BodyTooLarge
+├── RequestRefused
+├── FileUnreadable
+├── EngineUnreachable
+├── CallRefused
+│   ├── CallDenied
+│   ├── CallNotFound
+│   ├── CallTooLarge
+│   └── CallUnavailable
+├── WorkflowFailed
+├── ModelsMissing
+├── NodesUnknown
+├── ServiceStillServes
+├── WaitedTooLong
+├── DeploymentNotSucceeded
+├── AnswerNeeded
+└── DemoFailed
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -72,7 +69,8 @@ class HomeNotFound(WebError):
     def __init__(self, home: Path) -> None:
         self.home = home
         super().__init__(
-            f"There is no home at {home}: `stillframe up` and `stillframe project create` make one, or name yours with --home."
+            f"There is no home at {home}: `stillframe up` and `stillframe project create` make one, "
+            "or name yours with --home."
         )
 
 
@@ -142,8 +140,8 @@ class OriginRefused(WebError):
     def __init__(self, header: str, value: str) -> None:
         self.header, self.value = header, value
         super().__init__(
-            f"This server does not answer to {header} {value!r}: call it by the address that it printed at its start, "
-            "or name the host in the setting `hosts`."
+            f"This server does not answer to {header} {value!r}: call it by the address that it printed at "
+            "its start, or name the host in the setting `hosts`."
         )
 
 
@@ -239,7 +237,8 @@ class ServiceStillServes(WebError):
     def __init__(self, project: str, instances: int) -> None:
         self.project, self.instances = project, instances
         super().__init__(
-            f"Project {project} has {instances} online instances: run `stillframe service stop {project}` first."
+            f"Project {project} has {instances} online instances: "
+            f"run `stillframe service stop {project}` first."
         )
 
 
@@ -276,82 +275,3 @@ class DemoFailed(WebError):
     def __init__(self, step: str, reason: str) -> None:
         self.step, self.reason = step, reason
         super().__init__(f"The demo failed at {step!r}: {reason}")
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What one error means at each door."""
-
-    status: int
-    exit_code: int
-
-
-BUG, USAGE, BAD_INPUT, NOT_FOUND, CONFLICT, REFUSED, FAILED = 1, 2, 3, 4, 5, 6, 7
-NOT_RUNNING, OUTSIDE, DAMAGED, DENIED, TIMED_OUT, INTERRUPTED = 8, 9, 10, 11, 12, 130
-
-EXIT_CODES: Mapping[int, str] = {
-    0: "done",
-    BUG: "a bug of Stillframe; repeat with --debug",
-    USAGE: "the command line itself is wrong",
-    BAD_INPUT: "a name, file, workflow or value is wrong; nothing was changed",
-    NOT_FOUND: "what was named does not exist",
-    CONFLICT: "it exists already, or something else is in progress",
-    REFUSED: "refused by a check (dependencies, preflight, what may be frozen); nothing was changed",
-    FAILED: "it was tried and failed; the previous state is kept",
-    NOT_RUNNING: "the platform, the workstation or an instance does not run",
-    OUTSIDE: "something outside failed: the network, git, the disk",
-    DAMAGED: "a file is damaged, or was made by a newer version",
-    DENIED: "not allowed: a token or password is wrong or revoked",
-    TIMED_OUT: "a wait reached its limit; what was waited for may still happen",
-    INTERRUPTED: "interrupted with ctrl-C",
-}
-
-_invalid, _missing, _conflict = Verdict(422, BAD_INPUT), Verdict(404, NOT_FOUND), Verdict(409, CONFLICT)
-_refused, _failed, _bug = Verdict(409, REFUSED), Verdict(500, FAILED), Verdict(500, BUG)
-_not_running, _outside, _damaged = Verdict(503, NOT_RUNNING), Verdict(502, OUTSIDE), Verdict(500, DAMAGED)
-_timed_out = Verdict(504, TIMED_OUT)
-
-VERDICTS: Mapping[str, Verdict] = {
-    "web.errors.WebError": _bug,
-    "web.errors.SettingRefused": _invalid,
-    "web.errors.UnknownSetting": _invalid,
-    "web.errors.BadSetting": _invalid,
-    "web.errors.HomeNotFound": _missing,
-    "web.errors.PortTaken": _conflict,
-    "web.errors.PlatformNotRunning": _not_running,
-    "web.errors.PlatformRunning": _conflict,
-    "web.errors.PartDidNotStart": _failed,
-    "web.errors.CredentialsWrong": Verdict(401, DENIED),
-    "web.errors.TooManyAttempts": Verdict(429, DENIED),
-    "web.errors.OriginRefused": Verdict(403, DENIED),
-    "web.errors.BodyTooLarge": Verdict(413, BAD_INPUT),
-    "web.errors.RequestRefused": _invalid,
-    "web.errors.FileUnreadable": _invalid,
-    "web.errors.EngineUnreachable": _not_running,
-    "web.errors.CallRefused": Verdict(502, REFUSED),
-    "web.errors.CallDenied": Verdict(401, DENIED),
-    "web.errors.CallNotFound": _missing,
-    "web.errors.CallTooLarge": Verdict(413, BAD_INPUT),
-    "web.errors.CallUnavailable": _not_running,
-    "web.errors.WorkflowFailed": Verdict(502, FAILED),
-    "web.errors.ModelsMissing": Verdict(422, NOT_FOUND),
-    "web.errors.NodesUnknown": _invalid,
-    "web.errors.ServiceStillServes": _conflict,
-    "web.errors.WaitedTooLong": _timed_out,
-    "web.errors.DeploymentNotSucceeded": _failed,
-    "web.errors.AnswerNeeded": _refused,
-    "web.errors.DemoFailed": _failed,
-    "workstation.errors.WorkstationError": _bug,
-    "workstation.errors.BadName": _invalid,
-    "publisher.errors.PublisherError": _bug,
-    "publisher.errors.IllegalMove": _bug,
-}
-
-
-def verdict_of(error: type[BaseException]) -> Verdict | None:
-    """The verdict on an error class, or on the nearest of its parents that the table has; None when there is none."""
-    for ancestor in error.__mro__:
-        verdict = VERDICTS.get(f"{ancestor.__module__}.{ancestor.__qualname__}")
-        if verdict is not None:
-            return verdict
-    return None

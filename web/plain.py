@@ -12,7 +12,8 @@ from typing import Any
 
 
 def plain(value: object) -> Any:
-    """`value` in JSON's types: times as ISO 8601, durations as seconds, objects with `as_json()` as that says.
+    """`value` in JSON's types: times as ISO 8601, durations as seconds, objects with `as_json()` as that
+    says.
 
     A field that a dataclass hides from its repr is a secret, and is left out here as well.
     """

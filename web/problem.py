@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from web.errors import Verdict, verdict_of
 from web.plain import plain
+from web.verdicts import Verdict, verdict_of
 
 # Never repeated to a caller, whatever an error carries.
 SECRET = re.compile(r"token|password|secret", re.IGNORECASE)
@@ -37,7 +37,10 @@ class Problem:
 
 
 def problem_of(error: BaseException) -> Problem:
-    """The problem that `error` is. An error that no table knows is a bug: 500 and exit code 1, its text kept for the log."""
+    """The problem that `error` is. An error that no table knows is a bug.
+
+    500 and exit code 1, its text kept for the log.
+    """
     verdict = verdict_of(type(error))
     name = type(error).__name__
     if verdict is None:

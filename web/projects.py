@@ -7,7 +7,10 @@ from web.installation import Installation
 
 
 def remove_everything(here: Installation, project: str) -> None:
-    """Remove a project: stop its workstation, then its folder. Refuses with ServiceStillServes while instances run."""
+    """Remove a project: stop its workstation, then its folder.
+
+    Refuses with ServiceStillServes while instances run.
+    """
     from publisher.errors import ServiceNotFound
     from workstation.process import stop_workstation
     from workstation.project import read_project, remove_project

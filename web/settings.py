@@ -1,6 +1,7 @@
 """Settings, read once at the door: HOME/settings.toml first, STILLFRAME_* variables over it.
 
-`publisher.settings.Settings` holds what the platform does by; `DoorSettings` what the doors do by. A key that neither has is
+`publisher.settings.Settings` holds what the platform does by; `DoorSettings` what the doors do by. A key that
+neither has is
 refused with its name and an example, before anything starts.
 """
 
@@ -66,7 +67,10 @@ def read_settings(home: Path, environment: Mapping[str, str]) -> Chosen:
 
 
 def hand_over(home: Path, platform: Settings) -> Path:
-    """Write the platform's settings where the worker reads them, by rename; returns the file. Only its owner may read it."""
+    """Write the platform's settings where the worker reads them, by rename; returns the file.
+
+    Only its owner may read it.
+    """
     file = home / "run" / "settings.json"
     file.parent.mkdir(mode=0o700, exist_ok=True)
     partial = file.with_name(f".settings.{os.getpid()}.partial")

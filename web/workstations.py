@@ -45,7 +45,10 @@ def plan_packages(here: Installation, project: str, requirements: Sequence[str])
 def add_packages(
     here: Installation, project: str, requirements: Sequence[str], *, accept: tuple[str, ...]
 ) -> Plan:
-    """Install, or change nothing. Raises ProtectedChange, DependencyConflict, RequirementsDoNotResolve, InstallFailed."""
+    """Install, or change nothing.
+
+    Raises ProtectedChange, DependencyConflict, RequirementsDoNotResolve, InstallFailed.
+    """
     from workstation.dependencies.apply import apply
     from workstation.project import read_project
 
@@ -96,7 +99,7 @@ def engine_url(project: Project) -> str:
 
 
 def caller_for(home: Home, project: Project, workflow: Workflow) -> Caller:
-    """A caller of the running engine, after checking that it has the workflow's nodes and the home its models."""
+    """A caller of the running engine, once it has the workflow's nodes and the home its models."""
     from workstation.models import missing_models
     from workstation.workflows import unknown_nodes
 

@@ -7,8 +7,9 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from web.errors import RequestRefused, verdict_of
+from web.errors import RequestRefused
 from web.problem import headers_of, problem_of
+from web.verdicts import verdict_of
 
 PROBLEM = "application/problem+json"
 

@@ -43,7 +43,10 @@ NOUNS = (
 
 
 def create_app(installation: Installation, *, listen: str = "127.0.0.1") -> FastAPI:
-    """The application over one home. `listen` is one of the names it may be called by, beside the setting `hosts`."""
+    """The application over one home.
+
+    `listen` is one of the names it may be called by, beside the setting `hosts`.
+    """
     app = FastAPI(
         title="Stillframe",
         version=version("stillframe"),
@@ -85,7 +88,8 @@ def front() -> str:
 FRONT = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Stillframe</title>
 <meta name="viewport" content="width=device-width">
-<style>body{font:16px/1.5 system-ui,sans-serif;max-width:44rem;margin:4rem auto;padding:0 1rem}code{background:#8882;padding:.1em .3em}</style>
+<style>body{font:16px/1.5 system-ui,sans-serif;max-width:44rem;margin:4rem auto;padding:0
+1rem}code{background:#8882;padding:.1em .3em}</style>
 <h1>Stillframe</h1>
 <p>A developer's workstation is frozen into an immutable snapshot and rolled out to online instances.</p>
 <ul>

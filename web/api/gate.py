@@ -1,4 +1,7 @@
-"""What stands before every endpoint: right Host, right Origin, a body within the limit, and somebody who signed in."""
+"""What stands before every endpoint.
+
+Right Host, right Origin, a body within the limit, and somebody who signed in.
+"""
 
 from __future__ import annotations
 

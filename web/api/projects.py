@@ -6,13 +6,18 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, status
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from web.api.person import Here
 from web.projects import remove_everything
-from workstation.project import EngineChoice, ProjectFile, create_project, list_projects, read_project
+from workstation.engines import EngineChoice
+from workstation.project import ProjectFile, create_project, list_projects, read_project
 
 router = APIRouter(tags=["projects"])
+EXAMPLES: list[JsonValue] = [
+    {"name": "portraits"},
+    {"name": "video", "engine": {"kind": "comfyui", "source": "/srv/ComfyUI"}, "environment": "isolated"},
+]
 
 
 class EngineAnswer(BaseModel):
@@ -27,10 +32,7 @@ class EngineAnswer(BaseModel):
 class ProjectWanted(BaseModel):
     """A project to make."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={"examples": [{"name": "portraits"}, {"name": "video", "engine": {"kind": "comfyui", "source": "https://github.com/comfyanonymous/ComfyUI"}}]},
-    )  # fmt: skip
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": EXAMPLES})
     name: str
     engine: EngineAnswer = EngineAnswer()
     base: str = "default"

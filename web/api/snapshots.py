@@ -68,4 +68,5 @@ def diff(project: str, snapshot: str, against: str, here: Here) -> Any:
 @router.post("/{snapshot}/verify")
 def verify(project: str, snapshot: str, here: Here) -> Any:
     """Read every byte again and name what is damaged."""
-    return plain(verify_snapshot(here, project, snapshot)[1])
+    found, report = verify_snapshot(here, project, snapshot)
+    return {"snapshot": found.id, "ok": report.ok, "damaged": plain(report.damages)}

@@ -1,4 +1,7 @@
-"""An error at the command line: one red sentence on stderr, or its problem as JSON, and the exit code of the table."""
+"""An error at the command line.
+
+One red sentence on stderr, or its problem as JSON, and the exit code of the table.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,9 @@ import traceback
 
 import typer
 
-from web.errors import USAGE
 from web.plain import to_json
 from web.problem import problem_of
+from web.verdicts import USAGE
 
 
 def complain(error: Exception, *, debug: bool, as_json: bool) -> int:
@@ -34,7 +37,7 @@ def _usage(error: typer.TyperException, *, as_json: bool) -> int:
     if as_json:
         detail = str(error) or "The command line is wrong."
         document = {"type": "urn:stillframe:problem:usage", "title": "Usage", "status": 400, "detail": detail}
-        sys.stderr.write(to_json(document) + "\n")
+        sys.stdout.write(to_json(document) + "\n")
     else:
         show = getattr(error, "show", None)  # the usage line, the sentence and where help is
         show() if callable(show) else sys.stderr.write(f"{error}\n")
@@ -46,7 +49,7 @@ def _complain_of(error: Exception, *, debug: bool, as_json: bool) -> int:
     if debug:
         traceback.print_exception(error)
     if as_json:
-        sys.stderr.write(to_json({**problem.as_json(), "exit_code": problem.exit_code}) + "\n")
+        sys.stdout.write(to_json({**problem.as_json(), "exit_code": problem.exit_code}) + "\n")
     else:
         sys.stderr.write(_red(problem.detail) + "\n")
     return problem.exit_code

@@ -20,7 +20,10 @@ def demo(
     port: Annotated[int, typer.Option(help="Port of the web door; 0 for any.")] = 8080,
     gateway_port: Annotated[int, typer.Option(help="Port of the gateway; 0 for any.")] = 8081,
 ) -> None:
-    """Make, run, deploy, call, edit, deploy again, roll back: on a tiny random model, each step with its time. Then serve."""
+    """Make, run, deploy, call, edit, deploy again, roll back.
+
+    On a tiny random model, each step with its time. Then serve.
+    """
     from web.demo.story import tell
 
     raise typer.Exit(tell(home.absolute(), once=once, port=port, gateway_port=gateway_port))

@@ -19,7 +19,7 @@ def deploy(
     smoke: Annotated[
         Path | None,
         typer.Option(
-            help="A workflow in API format that must give a result before the switch. Kept for later deployments."
+            help="A workflow (API format) that must give a result before the switch; kept for later."
         ),
     ] = None,
     note: Annotated[str, typer.Option(help="Why, for the history.")] = "",
@@ -32,7 +32,10 @@ def deploy(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Deploy Online Service: freeze, prove, rotate. The old snapshot serves until the new one has proved itself."""
+    """Deploy Online Service: freeze, prove, rotate.
+
+    The old snapshot serves until the new one has proved itself.
+    """
     from web.cli.opening import SOURCE, caller, known_project, opened, read_workflow
     from web.cli.progress import follow
 
@@ -58,7 +61,7 @@ def deploy(
 def tell_findings(deployment: object, *, as_json: bool) -> None:
     """The findings of a dry run; exit code 6 when one refuses."""
     from web.cli.output import table
-    from web.errors import REFUSED
+    from web.verdicts import REFUSED
 
     findings = getattr(deployment, "findings", None) or ()
     rows = [(one.name, one.level.value, one.sentence) for one in findings]

@@ -36,11 +36,17 @@ def list_all(
     found = here.publisher.deployments(project, limit)
     rows = [
         (
-            one.number, one.state.value, one.reason.value, one.snapshot_number, one.requested_by, one.requested_at,
-            f"{seconds_between(one.requested_at, one.ended_at):.1f} s", one.failure or one.note or one.outcome,
+            one.number,
+            one.state.value,
+            one.reason.value,
+            one.snapshot_number,
+            one.requested_by,
+            one.requested_at,
+            f"{seconds_between(one.requested_at, one.ended_at):.1f} s",
+            one.failure or one.note or one.outcome,
         )
         for one in found
-    ]  # fmt: skip
+    ]
     columns = ("NUMBER", "STATE", "REASON", "SNAPSHOT", "BY", "WHEN", "TOOK", "NOTE")
     table(found, columns, rows, as_json=as_json, none=f"No deployments yet: stillframe deploy {project}")
 
@@ -104,6 +110,7 @@ def rollback(
         int | None, typer.Option(help="Number of the deployment to go back to; else the one before.")
     ] = None,
     note: Annotated[str, typer.Option(help="Why, for the history.")] = "",
+    yes: YesOption = False,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Follow it until it ends.")] = True,
     limit: Annotated[float, typer.Option(help="How long to follow it, in seconds.")] = 7200.0,
     home: HomeOption = None,
@@ -111,11 +118,14 @@ def rollback(
 ) -> None:
     """Go back to an earlier deployment. It is a deployment of its own."""
     from web.cli.opening import SOURCE, caller, known_project, opened
+    from web.cli.output import confirm
     from web.cli.progress import follow
 
     here = opened(home)
     known_project(here, project)
     here.require_running("a rollback")
+    here.publisher.service(project)
+    confirm(f"Bring the online service {project} back to an earlier deployment?", yes=yes)
     asked = here.publisher.roll_back(project, to=to, by=caller(), source=SOURCE, note=note)
     follow(here, project, asked, wait=wait, limit_seconds=limit, as_json=as_json)
 
@@ -126,7 +136,8 @@ def _lines(project: str, record: DeploymentRecord) -> list[str]:
     one = record.deployment
     lines = [
         f"Deployment {one.number} of {project}: {one.state.value} {one.outcome}".rstrip(),
-        f"asked for by {one.requested_by} from {one.source} at {one.requested_at:%Y-%m-%d %H:%M:%SZ} ({one.reason.value})",
+        f"asked for by {one.requested_by} ({one.source}) at {one.requested_at:%Y-%m-%d %H:%M:%SZ}",
+        f"reason: {one.reason.value}",
         f"snapshot {one.snapshot_number}, configuration {one.configuration_version}",
         f"took {seconds_between(one.requested_at, one.ended_at):.1f} s",
     ]
@@ -135,6 +146,11 @@ def _lines(project: str, record: DeploymentRecord) -> list[str]:
     lines += ["", "What changed:", *(f"  {line}" for line in record.diff_lines)] if record.diff_lines else []
     lines += ["", "Steps:", *(f"  {step_line(event)}" for event in record.events)]
     for instance in record.instances:
+        for plugin in instance.plugins:
+            if not plugin.get("ok"):
+                told = str(plugin.get("traceback") or plugin.get("error")).splitlines()
+                lines += ["", f"Plugin {plugin.get('name')} did not import on {instance.id}:"]
+                lines += [f"  {line}" for line in told]
         if instance.problem:
             lines += [
                 "",

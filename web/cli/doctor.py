@@ -14,13 +14,16 @@ def add_to(parent: typer.Typer) -> None:
 
 
 def doctor(home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """Tell what this machine offers, and what each lack means. Exit code 8 when something needed is missing."""
+    """Tell what this machine offers, and what each lack means.
+
+    Exit code 8 when something needed is missing.
+    """
     import os
 
     from web.cli.output import table
     from web.doctor import examine
-    from web.errors import NOT_RUNNING
     from web.settings import home_path
+    from web.verdicts import NOT_RUNNING
 
     found = examine(home_path(home, os.environ))
     rows = [(one.name, one.state, one.sentence) for one in found]
@@ -42,6 +45,6 @@ def version(as_json: JsonOption = False) -> None:
 def exit_codes(as_json: JsonOption = False) -> None:
     """Print what each exit code means."""
     from web.cli.output import table
-    from web.errors import EXIT_CODES
+    from web.verdicts import EXIT_CODES
 
     table(dict(EXIT_CODES), ("CODE", "MEANS"), list(EXIT_CODES.items()), as_json=as_json, none="")

@@ -1,4 +1,7 @@
-"""The command `stillframe`. Each noun is one file, and each command imports its use case only when it is called."""
+"""The command `stillframe`.
+
+Each noun is one file, and each command imports its use case only when it is called.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +67,7 @@ def _say(error: Exception, *, debug: bool, as_json: bool) -> int:
 
 
 def _say_interrupted() -> int:
-    from web.errors import INTERRUPTED
+    from web.verdicts import INTERRUPTED
 
     sys.stderr.write("Interrupted. What was already accepted goes on.\n")
     return INTERRUPTED

@@ -52,7 +52,7 @@ def missing(
     """Name the models that a workflow wants and the home does not have. Exit code 4 when one is missing."""
     from web.cli.opening import opened, read_workflow
     from web.cli.output import table
-    from web.errors import NOT_FOUND
+    from web.verdicts import NOT_FOUND
     from workstation.models import missing_models
 
     here = opened(home)

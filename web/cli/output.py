@@ -1,4 +1,7 @@
-"""What commands print: a table or a line for people, JSON for programs. rich is imported when a table is printed."""
+"""What commands print: a table or a line for people, JSON for programs.
+
+Rich is imported when a table is printed.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +51,10 @@ def console(*, error: bool = False) -> Console:
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Ask before something is destroyed. Raises AnswerNeeded without a terminal, typer.Abort when the answer is no."""
+    """Ask before something is destroyed.
+
+    Raises AnswerNeeded without a terminal, typer.Abort when the answer is no.
+    """
     if yes:
         return
     if not sys.stdin.isatty():

@@ -33,7 +33,10 @@ def follow(
     limit_seconds: float,
     as_json: bool,
 ) -> None:
-    """Follow a deployment to its end. Raises DeploymentNotSucceeded and WaitedTooLong; it goes on whatever happens here."""
+    """Follow a deployment to its end. Raises DeploymentNotSucceeded and WaitedTooLong.
+
+    It goes on whatever happens here.
+    """
     if not wait:
         watch = f"stillframe deployment watch {project} {deployment.number}"
         show(
@@ -54,7 +57,8 @@ def ending(project: str, ended: Deployment) -> list[str]:
     took = f"{seconds_between(ended.requested_at, ended.ended_at):.1f} s"
     if ended.outcome == "unchanged":
         return [
-            f"Nothing changed: {project} already serves snapshot {ended.snapshot_number} with this configuration ({took})."
+            f"Nothing changed: {project} already serves snapshot {ended.snapshot_number} "
+            f"with this configuration ({took})."
         ]
     return [f"Deployment {ended.number} of {project} serves snapshot {ended.snapshot_number} ({took})."]
 

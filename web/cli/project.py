@@ -32,7 +32,8 @@ def create(
     """Make a project with its workstation."""
     from web.cli.opening import opened
     from web.cli.output import show
-    from workstation.project import EngineChoice, create_project, read_project
+    from workstation.engines import EngineChoice
+    from workstation.project import create_project, read_project
 
     here = opened(home, make=True)
     choice = EngineChoice("builtin") if engine == "builtin" else EngineChoice("comfyui", engine, commit)
@@ -43,7 +44,7 @@ def create(
     show(
         file,
         f"Project {name} is made in {project.root}",
-        f"Next: stillframe plugin install {name} URL, stillframe workstation start {name}, stillframe deploy {name}",
+        f"Next: stillframe plugin install {name} URL, stillframe workstation start {name}",
         as_json=as_json,
     )
 

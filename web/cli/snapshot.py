@@ -61,9 +61,8 @@ def show_one(
 
     one = found_snapshot(opened(home), project, snapshot)
     if not as_json:
-        typer.echo(
-            f"Snapshot {one.number}  {one.id}\nfrozen {one.created_at:%Y-%m-%d %H:%M:%SZ} from {one.workstation}\n"
-        )
+        typer.echo(f"Snapshot {one.number}  {one.id}")
+        typer.echo(f"frozen {one.created_at:%Y-%m-%d %H:%M:%SZ} from {one.workstation}\n")
     rows = [
         (part.kind, part.name, part.files, size(part.size_bytes), part.tree[:12]) for part in one.components
     ]
@@ -99,11 +98,12 @@ def verify(
     """Read a snapshot's bytes again and name what is damaged. Exit code 10 when something is."""
     from web.cli.opening import opened
     from web.cli.output import show
-    from web.errors import DAMAGED
     from web.snapshots import verify_snapshot
+    from web.verdicts import DAMAGED
 
     one, report = verify_snapshot(opened(home), project, snapshot)
     lines = [f"damaged: {damage}" for damage in report.damages]
-    show(report, *(lines or [f"Snapshot {one.number} is whole."]), as_json=as_json)
+    answer = {"snapshot": one.id, "ok": report.ok, "damaged": report.damages, "report": report}
+    show(answer, *(lines or [f"Snapshot {one.number} is whole."]), as_json=as_json)
     if not report.ok:
         raise typer.Exit(DAMAGED)

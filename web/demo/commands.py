@@ -20,12 +20,16 @@ END_LIMIT_SECONDS = 120.0  # instances get 30 s each to end by themselves
 
 
 def stillframe(home: Path, *words: str) -> Any:
-    """Run one command with --json and return its answer. Raises DemoFailed with the command's own sentence."""
+    """Run one command with --json and return its answer.
+
+    Raises DemoFailed with the command's own sentence.
+    """
     command = [sys.executable, "-m", "web.cli.main", *words, "--home", str(home), "--json"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=COMMAND_LIMIT_SECONDS, check=False)
     if done.returncode != 0:
         raise DemoFailed(
-            f"stillframe {' '.join(words)}", _sentence(done.stderr) or f"exit code {done.returncode}"
+            f"stillframe {' '.join(words)}",
+            _sentence(done.stdout or done.stderr) or f"exit code {done.returncode}",
         )
     return json.loads(done.stdout)
 
@@ -78,16 +82,20 @@ class Platform:
             ready, _, _ = select.select([self._process.stdout], [], [], max(0.0, deadline - time.monotonic()))
             piece = os.read(self._process.stdout.fileno(), 65_536) if ready else b""
             if not piece:
-                raise DemoFailed("stillframe up", self._failure())
+                raise DemoFailed("stillframe up", self._failure(said))
             said += piece
-        return dict(json.loads(said))
+        answer = dict(json.loads(said))
+        if "url" not in answer:
+            raise DemoFailed("stillframe up", str(answer.get("detail", answer)))
+        return answer
 
-    def _failure(self) -> str:
+    def _failure(self, said: bytes) -> str:
         if self._process.poll() is None and self._still_runs():
             self._process.kill()
             return f"it did not serve within {UP_LIMIT_SECONDS:.0f} s"
         assert self._process.stderr is not None
-        return _sentence(self._process.stderr.read().decode("utf-8", "replace"))
+        told = self._process.stderr.read().decode("utf-8", "replace")
+        return _sentence(said.decode("utf-8", "replace") or told)
 
     def _still_runs(self) -> bool:
         try:
@@ -97,10 +105,10 @@ class Platform:
         return False
 
 
-def _sentence(stderr: str) -> str:
+def _sentence(told: str) -> str:
     """The sentence in a problem document, or the last lines as they are."""
-    start = stderr.find("{")
+    start = told.find("{")
     try:
-        return str(json.loads(stderr[start:])["detail"]) if start >= 0 else stderr.strip()
+        return str(json.loads(told[start:])["detail"]) if start >= 0 else told.strip()
     except (ValueError, KeyError):
-        return stderr.strip()[-2000:]
+        return told.strip()[-2000:]

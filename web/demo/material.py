@@ -21,8 +21,16 @@ GIT_LIMIT_SECONDS = 30.0
 INK = '''"""Draws digits onto a picture, without any other package."""
 
 ROWS = {
-    "0": (7, 5, 5, 5, 7), "1": (2, 6, 2, 2, 7), "2": (7, 1, 7, 4, 7), "3": (7, 1, 7, 1, 7), "4": (5, 5, 7, 1, 1),
-    "5": (7, 4, 7, 1, 7), "6": (7, 4, 7, 5, 7), "7": (7, 1, 2, 2, 2), "8": (7, 5, 7, 5, 7), "9": (7, 5, 7, 1, 7),
+    "0": (7, 5, 5, 5, 7),
+    "1": (2, 6, 2, 2, 7),
+    "2": (7, 1, 7, 4, 7),
+    "3": (7, 1, 7, 1, 7),
+    "4": (5, 5, 7, 1, 1),
+    "5": (7, 4, 7, 1, 7),
+    "6": (7, 4, 7, 5, 7),
+    "7": (7, 1, 2, 2, 2),
+    "8": (7, 5, 7, 5, 7),
+    "9": (7, 5, 7, 1, 7),
 }
 
 
@@ -99,8 +107,8 @@ def write_wheel(path: Path) -> None:
     info = "demo_ink-1.0.dist-info"
     files = {
         "demo_ink/__init__.py": INK,
-        f"{info}/METADATA": "Metadata-Version: 2.1\nName: demo-ink\nVersion: 1.0\nSummary: Digits for Stillframe's demo\n",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: stillframe\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/METADATA": "Metadata-Version: 2.1\nName: demo-ink\nVersion: 1.0\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: demo\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
     record = "".join(f"{name},sha256={_digest(text)},{len(text.encode())}\n" for name, text in files.items())
     files[f"{info}/RECORD"] = f"{record}{info}/RECORD,,\n"

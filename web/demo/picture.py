@@ -9,7 +9,10 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def pixels_of(png: bytes) -> bytes:
-    """Header and unpacked image data; texts and times in the file do not count. Raises ValueError for no PNG."""
+    """Header and unpacked image data; texts and times in the file do not count.
+
+    Raises ValueError for no PNG.
+    """
     if not png.startswith(SIGNATURE):
         raise ValueError("not a PNG file")
     header, data, at = b"", b"", len(SIGNATURE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import stat
 import subprocess
@@ -30,7 +29,10 @@ bake_seconds = 2.0
 
 
 def new_home(root: Path) -> Home:
-    """A home that holds nothing, in place of the demo's last one. Refuses any other folder, and one that is in use."""
+    """A home that holds nothing, in place of the demo's last one.
+
+    Refuses any other folder, and one that is in use.
+    """
     if root.exists():
         _forget(root)
     home = open_home(root)
@@ -86,6 +88,6 @@ def _writable_first(remove: Callable[[str], object], path: str, _error: object) 
     parent.chmod(parent.stat().st_mode | stat.S_IRWXU)
     if Path(path).is_dir() and not Path(path).is_symlink():
         Path(path).chmod(stat.S_IRWXU)
-        shutil.rmtree(path, onerror=_writable_first) if os.listdir(path) else remove(path)
+        shutil.rmtree(path, onerror=_writable_first)
     else:
         remove(path)

@@ -18,7 +18,8 @@ from workstation.layout import Home
 
 
 def tell(root: Path, *, once: bool, port: int, gateway_port: int) -> int:
-    """Tell the story in the home `root`; 0 when everything held. Without `once` it goes on serving until ctrl-C.
+    """Tell the story in the home `root`; 0 when everything held. Without `once` it goes on serving until
+    ctrl-C.
 
     Raises DemoFailed that names the step, PlatformRunning when the demo serves already.
     """
@@ -101,16 +102,15 @@ class _Story:
             say(*lines)
 
     def roll_back(self) -> None:
-        with self._step(f"stillframe deployment rollback {PROJECT}") as say:
-            done = self._run("deployment", "rollback", PROJECT, "--note", "back to stamp 1")
+        with self._step(f"stillframe deployment rollback {PROJECT} --yes") as say:
+            done = self._run("deployment", "rollback", PROJECT, "--yes", "--note", "back to stamp 1")
             say(f"snapshot {done['deployment']['snapshot_number']} serves")
         self._call("online-rolled-back", "the online service answers as at first")
         self._claim("online-1", "online-rolled-back", same=True)
         with self._step(f"stillframe deployment list {PROJECT}") as say:
             for one in reversed(self._run("deployment", "list", PROJECT)):
-                say(
-                    f"{one['number']}  {one['state']}  {one['reason']}  snapshot {one['snapshot_number']}  {one['note']}"
-                )
+                what = f"{one['state']}, {one['reason']}, snapshot {one['snapshot_number']}"
+                say(f"{one['number']}  {what}: {one['note']}")
 
     def end(self, serving: dict[str, Any], *, once: bool) -> None:
         lines = [f"Everything held, in {time.monotonic() - self._began:.0f} s. Pictures: {self._folder}"]

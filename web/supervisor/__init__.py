@@ -1,1 +1,4 @@
-"""`stillframe up`: one small process (standard library only) that keeps the web door, the gateway and the worker running."""
+"""`stillframe up`.
+
+One small process (standard library only) that keeps the web door, the gateway and the worker running.
+"""

@@ -1,4 +1,7 @@
-"""`python -m web.supervisor --home HOME`: what `stillframe up` becomes once the home and its settings are known to be good."""
+"""`python -m web.supervisor --home HOME`.
+
+What `stillframe up` becomes once the home and its settings are known to be good.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +65,7 @@ def _tell(now: Serving, *, as_json: bool) -> None:
 def _complain(error: WebError, *, as_json: bool) -> int:
     problem = problem_of(error)
     sentence = json.dumps(problem.as_json(), default=str) if as_json else problem.detail
-    sys.stderr.write(f"{sentence}\n")
+    (sys.stdout if as_json else sys.stderr).write(f"{sentence}\n")
     return problem.exit_code
 
 

@@ -22,7 +22,10 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Child:
-    """A part of the platform. `outlives` is True for the gateway: a killed supervisor must not take the data plane with it."""
+    """A part of the platform. `outlives` is True for the gateway.
+
+    A killed supervisor must not take the data plane with it.
+    """
 
     def __init__(self, name: str, command: Sequence[str], log: Path, *, outlives: bool = False) -> None:
         self.name, self.command, self.log, self.outlives = name, tuple(command), log, outlives
@@ -43,7 +46,6 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,  # ctrl-C reaches the supervisor only, which ends its children in order
                 pass_fds=tuple(pass_fds),
                 preexec_fn=None if self.outlives else _die_with(os.getpid()),
             )

@@ -1,4 +1,7 @@
-"""Which process is meant: a pid alone may name another process after a reboot, so its start in kernel ticks goes with it."""
+"""Which process is meant.
+
+A pid alone may name another process after a reboot, so its start in kernel ticks goes with it.
+"""
 
 from __future__ import annotations
 

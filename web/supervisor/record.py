@@ -59,7 +59,10 @@ def write_record(run: Path, record: UpRecord) -> None:
 
 
 def last_record(run: Path) -> UpRecord | None:
-    """The record that lies in `run`, of a running supervisor or of one that died; None when there is none to read."""
+    """The record that lies in `run`, of a running supervisor or of one that died.
+
+    None when there is none to read.
+    """
     try:
         return UpRecord.from_json(record_path(run).read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
@@ -73,7 +76,8 @@ def running(run: Path) -> UpRecord | None:
 
 
 def claim(home: Path, run: Path) -> IO[str]:
-    """Take the home for this process until the returned file is closed. Raises PlatformRunning, naming who has it.
+    """Take the home for this process until the returned file is closed. Raises PlatformRunning, naming who
+    has it.
 
     The kernel drops the lock with its process, so what a killed supervisor leaves never stands in the way.
     """

@@ -28,7 +28,10 @@ def supervisor_command(
 
 
 def become_supervisor(home: Path, **options: object) -> NoReturn:
-    """Replace this process by the supervisor, which is small: the command line's modules do not stay in memory."""
+    """Replace this process by the supervisor, which is small.
+
+    The command line's modules do not stay in memory.
+    """
     sys.stdout.flush()
     command = supervisor_command(home, **options)  # type: ignore[arg-type]  # the options of the function above
     os.execv(command[0], command)

@@ -1,4 +1,7 @@
-"""The runbook of `stillframe up`: claim the home, start the three parts together, say where they are, keep them, end them."""
+"""The runbook of `stillframe up`.
+
+Claim the home, start the three parts together, say where they are, keep them, end them.
+"""
 
 from __future__ import annotations
 
@@ -146,7 +149,10 @@ class Supervisor:
                 raise PortTaken(self.listen, port, option) from problem
 
     def _end_leftovers(self) -> None:
-        """After a killed supervisor: its web door and worker end, its gateway is kept when it listens where ours should."""
+        """After a killed supervisor.
+
+        Its web door and worker end, its gateway is kept when it listens where ours should.
+        """
         if self._before is None:
             return
         left = {name: identity for name, identity in self._before.children.items() if identity.alive}

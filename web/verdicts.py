@@ -1,0 +1,155 @@
+"""The one table that gives every error of every package an HTTP status and an exit code.
+
+It is keyed by names, so that looking at it imports nothing; a test walks all packages and fails when one is
+missing.
+The builtin engine is not in it: it is another program, which answers as ComfyUI does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one error means at each door."""
+
+    status: int
+    exit_code: int
+
+
+BUG, USAGE, BAD_INPUT, NOT_FOUND, CONFLICT, REFUSED, FAILED = 1, 2, 3, 4, 5, 6, 7
+NOT_RUNNING, OUTSIDE, DAMAGED, DENIED, TIMED_OUT, INTERRUPTED = 8, 9, 10, 11, 12, 130
+
+EXIT_CODES: Mapping[int, str] = {
+    0: "done",
+    BUG: "a bug of Stillframe; repeat with --debug",
+    USAGE: "the command line itself is wrong",
+    BAD_INPUT: "a name, file, workflow or value is wrong; nothing was changed",
+    NOT_FOUND: "what was named does not exist",
+    CONFLICT: "it exists already, or something else is in progress",
+    REFUSED: "refused by a check (dependencies, preflight, what may be frozen); nothing was changed",
+    FAILED: "it was tried and failed; the previous state is kept",
+    NOT_RUNNING: "the platform, the workstation or an instance does not run",
+    OUTSIDE: "something outside failed: the network, git, the disk",
+    DAMAGED: "a file is damaged, or was made by a newer version",
+    DENIED: "not allowed: a token or password is wrong or revoked",
+    TIMED_OUT: "a wait reached its limit; what was waited for may still happen",
+    INTERRUPTED: "interrupted with ctrl-C",
+}
+
+# Verdict -> module -> its error classes. A root stands for itself: that a bare one is raised would be a bug.
+_TABLE: Mapping[Verdict, Mapping[str, str]] = {
+    Verdict(500, BUG): {
+        "workstation.errors": "WorkstationError ProjectError BaseError EngineError PluginError "
+        "DependencyError WorkflowError ProcessError",
+        "snapshotter.errors": "SnapshotterError ForkFailed",
+        "snapshotter.copying": "Changed Unreadable",
+        "online_runtime.instance.errors": "InstanceError",
+        "online_runtime.jobs.errors": "JobsError IllegalJobMove JobsDatabaseClosed",
+        "online_runtime.gateway.errors": "GatewayError GatewayFault",
+        "online_runtime.gateway.frames": "FrameRefused",
+        "publisher.errors": "PublisherError IllegalMove LeaseLost",
+        "publisher.drivers.errors": "DriverError BadInstanceId",
+        "web.errors": "WebError",
+    },
+    Verdict(400, BAD_INPUT): {
+        "online_runtime.jobs.errors": "OutsideArchive",
+        "online_runtime.gateway.errors": "BadPath PromptInvalid",
+    },
+    Verdict(422, BAD_INPUT): {
+        "workstation.errors": "BadName BadPluginName PluginSourceUnusable RefNotFound ArchiveRefused "
+        "EngineSourceUnusable RequirementsUnreadable NotJson UiFormatWorkflow EmptyWorkflow HomeUnreadable",
+        "snapshotter.errors": "AmbiguousSnapshot",
+        "online_runtime.gateway.errors": "BadSetting",
+        "publisher.errors": "ConfigurationInvalid",
+        "web.errors": "SettingRefused UnknownSetting BadSetting RequestRefused FileUnreadable NodesUnknown",
+    },
+    Verdict(413, BAD_INPUT): {
+        "online_runtime.gateway.errors": "BodyTooLarge",
+        "web.errors": "BodyTooLarge CallTooLarge",
+    },
+    Verdict(404, NOT_FOUND): {
+        "workstation.errors": "ProjectNotFound BaseNotFound PluginNotFound PackageNotInstalled",
+        "snapshotter.errors": "SnapshotNotFound",
+        "online_runtime.gateway.errors": "UnknownPath UnknownService PromptUnknown FileMissing",
+        "publisher.errors": "ServiceNotFound DeploymentNotFound InstanceNotFound TokenNotFound",
+        "web.errors": "HomeNotFound CallNotFound",
+    },
+    Verdict(422, NOT_FOUND): {"web.errors": "ModelsMissing"},
+    Verdict(409, CONFLICT): {
+        "workstation.errors": "ProjectExists ProjectBusy ProjectRunning PluginExists",
+        "snapshotter.errors": "FreezeInProgress",
+        "online_runtime.instance.errors": "AlreadyRunning",
+        "online_runtime.jobs.errors": "PromptIdTaken",
+        "online_runtime.gateway.errors": "PromptUndecided",
+        "publisher.errors": "AccountExists DeploymentInProgress CancelTooLate",
+        "publisher.drivers.errors": "StillRunning DriverOccupied",
+        "web.errors": "PlatformRunning PortTaken ServiceStillServes",
+    },
+    Verdict(409, REFUSED): {
+        "workstation.errors": "PluginPinned PluginHasLocalEdits PluginNotUpdatable ProtectedChange "
+        "DependencyConflict RequirementsDoNotResolve",
+        "snapshotter.errors": "NotFreezable FileKeepsChanging WorkstationKeepsChanging",
+        "online_runtime.gateway.errors": "HistoryIsKept",
+        "publisher.errors": "RollbackRefused NothingDeployed NoFreeSlot",
+        "web.errors": "AnswerNeeded",
+    },
+    Verdict(422, REFUSED): {"online_runtime.jobs.errors": "IdempotencyKeyReused"},
+    Verdict(502, REFUSED): {"web.errors": "CallRefused"},
+    Verdict(500, FAILED): {
+        "workstation.errors": "InstallFailed EnvironmentNotMade KeeperNotStarted StopFailed",
+        "online_runtime.instance.errors": "ViewRefused CopyFailed",
+        "publisher.errors": "GatewayBehind SmokeFailed",
+        "publisher.drivers.errors": "StartFailed StopFailed",
+        "web.errors": "PartDidNotStart DeploymentNotSucceeded DemoFailed",
+    },
+    Verdict(502, FAILED): {"web.errors": "WorkflowFailed"},
+    Verdict(410, FAILED): {"online_runtime.gateway.errors": "PromptLost OwnerGone"},
+    Verdict(503, NOT_RUNNING): {
+        "workstation.errors": "WorkstationNotRunning",
+        "online_runtime.gateway.errors": "NoInstance JobsUnavailable",
+        "web.errors": "PlatformNotRunning EngineUnreachable CallUnavailable",
+    },
+    Verdict(502, OUTSIDE): {
+        "workstation.errors": "CloneFailed",
+        "online_runtime.gateway.errors": "InstanceUnreachable InstanceAnswerBroken",
+    },
+    Verdict(507, OUTSIDE): {"snapshotter.errors": "StoreFull NoSyncfs"},
+    Verdict(500, DAMAGED): {
+        "workstation.errors": "HomeTooNew ProjectTooNew ProjectUnreadable BaseUnusable EngineMissing",
+        "snapshotter.errors": "StoreTooNew ObjectMissing ObjectDamaged TreeMalformed ManifestTooNew "
+        "ManifestDamaged",
+        "online_runtime.instance.errors": "SpecTooNew SpecUnreadable ViewMissing PlaceMissing BaseChanged",
+        "online_runtime.jobs.errors": "JobsDatabaseTooNew",
+        "publisher.errors": "ControlTooNew",
+        "publisher.drivers.errors": "InstanceUnreadable",
+    },
+    Verdict(401, DENIED): {
+        "online_runtime.gateway.errors": "TokenRefused",
+        "web.errors": "CredentialsWrong CallDenied",
+    },
+    Verdict(403, DENIED): {"web.errors": "OriginRefused"},
+    Verdict(429, DENIED): {"web.errors": "TooManyAttempts"},
+    Verdict(499, INTERRUPTED): {"online_runtime.gateway.errors": "CallerGone"},
+    Verdict(504, TIMED_OUT): {"workstation.errors": "NotReady", "web.errors": "WaitedTooLong"},
+}
+VERDICTS: Mapping[str, Verdict] = {
+    f"{module}.{name}": verdict
+    for verdict, modules in _TABLE.items()
+    for module, names in modules.items()
+    for name in names.split()
+}
+
+
+def verdict_of(error: type[BaseException]) -> Verdict | None:
+    """The verdict on an error class, or on the nearest of its parents that the table has.
+
+    None when there is none.
+    """
+    for ancestor in error.__mro__:
+        verdict = VERDICTS.get(f"{ancestor.__module__}.{ancestor.__qualname__}")
+        if verdict is not None:
+            return verdict
+    return None
