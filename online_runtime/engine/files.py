@@ -13,11 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
-from .errors import BadRequest, FileMissing, PathOutside
+from .errors import BadRequest, FileMissing
 from .folders import Folders, inside, split_annotation
 
 MAX_SAFETENSORS_HEADER_BYTES = 100 * 1024 * 1024  # the format's own limit
-_CHANNELS = ("rgb", "a", "rgba")
 _FORMATS = ("webp", "jpeg")
 
 
@@ -173,13 +172,3 @@ def _temporary_beside(path: Path) -> Iterator[Path]:
         yield temporary
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def is_channel(name: str) -> bool:
-    """Whether /view knows this channel."""
-    return name in _CHANNELS
-
-
-def refuse_outside(error: PathOutside) -> BadRequest:
-    """An upload's way to say what /view calls forbidden."""
-    return BadRequest("upload", str(error))

@@ -192,10 +192,15 @@ def _names_below(root: Path, extensions: set[str]) -> Iterator[str]:
         yield from _diffusers_folders(root)
         return
     for folder, folders, files in os.walk(root, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        folders[:] = [n for n in folders if not n.startswith(".") and not _leads_back(Path(folder, n))]
         for name in files:
             if not extensions or Path(name).suffix.lower() in extensions:
                 yield Path(folder, name).relative_to(root).as_posix()
+
+
+def _leads_back(path: Path) -> bool:
+    """Whether a link points to a folder that holds it: following it would never end."""
+    return path.is_symlink() and path.parent.resolve().is_relative_to(path.resolve())
 
 
 def _diffusers_folders(root: Path) -> Iterator[str]:

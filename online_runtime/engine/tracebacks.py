@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .folders import Folders
 
-_ABSOLUTE = re.compile(r"(?<![\w.])/(?:[^\s'\":,;()\[\]{}<>/]+/)+")
+_ABSOLUTE = re.compile(r"(?<![\w./])(?!//)/(?:[^\s'\":,;()\[\]{}<>/]+/)+")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from .events import EventHub
-from .execution import Executor, Request
+from .execution import Executor, Outcome, Request
+from .failures import node_failure
 from .history import Entry, History
 from .prompt_queue import FreeRequest, PromptQueue, QueueItem
 
@@ -62,9 +63,7 @@ class Worker:
     def _run(self, item: QueueItem) -> None:
         started = time.monotonic()
         log.info("got prompt %s", item.prompt_id)
-        outcome = self.executor.run(
-            Request(item.prompt_id, item.prompt, item.outputs, item.extra_data, item.secrets, self.previews)
-        )
+        outcome = self._outcome(item)
         if outcome.out_of_memory:
             self._free(FreeRequest(unload_models=True, free_memory=True))
         # History first: who sees the last event may ask for it at once.
@@ -74,6 +73,20 @@ class Worker:
         if client is not None:
             self.hub.send("executing", {"node": None, "prompt_id": item.prompt_id}, client)
         log.info("Prompt executed in %.2f seconds", time.monotonic() - started)
+
+    def _outcome(self, item: QueueItem) -> Outcome:
+        request = Request(
+            item.prompt_id, item.prompt, item.outputs, item.extra_data, item.secrets, self.previews
+        )
+        try:
+            return self.executor.run(request)
+        except Exception as error:
+            # A defect of the engine itself: this prompt fails, and the thread lives for the next one.
+            log.exception("Prompt %s could not be run", item.prompt_id)
+            told = {"prompt_id": item.prompt_id, "executed": []} | node_failure(
+                error, {}, [], self.executor.paths
+            )
+            return Outcome(False, {}, {}, [("execution_error", told)])
 
     def _free(self, request: FreeRequest) -> None:
         if request.free_memory:
