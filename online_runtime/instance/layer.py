@@ -40,12 +40,7 @@ class Layer:
 def frozen_file(mount: Mount) -> Path | None:
     """The frozen file of a component that is a single file, as a plugin of one module; None for a folder."""
     source = Path(mount.source)
-    if source.is_file():
-        return source
-    alone = source / Path(mount.place).name
-    return (
-        alone if alone.is_file() and len(list(source.iterdir())) == 1 and Path(mount.place).suffix else None
-    )
+    return source if source.is_file() else None
 
 
 def inside_workstation(spec: InstanceSpec, mount: Mount) -> bool:

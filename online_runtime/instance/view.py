@@ -58,9 +58,9 @@ def build_view(spec: InstanceSpec, folder: InstanceFolder, isolation: Isolation)
     if isolation.kind is IsolationKind.COPY:
         return build_copied_view(spec, folder)
     build_namespace_view(spec, folder, user_namespace=isolation.user_namespace)
-    if not isolation.user_namespace:
+    if os.geteuid() == 0:
         give_up_mounting()
-    elif os.geteuid() != 0:
+    else:
         keep_writing_own_files()
     return Workstation(Path(spec.workstation))
 

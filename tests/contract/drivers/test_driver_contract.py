@@ -188,7 +188,8 @@ from pathlib import Path
 import __main__
 class Read(__main__.StandInText):
     def run(self, text):
-        return (json.dumps(sorted((str(p), p.read_text()) for p in Path(__file__).parents[1].rglob("*.txt"))),)
+        files = Path(__file__).parents[1].rglob("*.txt")
+        return (json.dumps(sorted((str(file), file.read_text()) for file in files)),)
 NODE_CLASS_MAPPINGS = {"Read": Read}
 """
     machine.home.write_plugin("reader", reader)

@@ -29,7 +29,11 @@ from online_runtime.instance.spec import InstanceFolder
 from online_runtime.instance.view import build_view, check_sources, read_spec
 folder = InstanceFolder(Path(sys.argv[1]))
 spec = read_spec(folder)
-isolation = Isolation(IsolationKind.COPY) if sys.argv[2] == "copy" else isolation_available(folder.root)
+kinds = {
+    "copy": Isolation(IsolationKind.COPY),
+    "user namespace": Isolation(IsolationKind.NAMESPACE, user_namespace=True),
+}
+isolation = kinds.get(sys.argv[2]) or isolation_available(folder.root)
 check_sources(spec, isolation)
 root = build_view(spec, folder, isolation).root
 os.execv(sys.executable, (sys.executable, "-c", sys.argv[3], str(root)))
@@ -85,10 +89,10 @@ def make_looker(root: Path, user: int) -> Looker:
     return looker
 
 
-@pytest.fixture(params=["root", "ordinary user"])
+@pytest.fixture(params=["root", "root in a user namespace", "ordinary user"])
 def looker(request: pytest.FixtureRequest):
     """Somebody who may build a namespace view here."""
-    if os.geteuid() != 0 and request.param == "root":
+    if os.geteuid() != 0 and request.param.startswith("root"):
         pytest.skip("needs root")
     if request.param == "ordinary user" and os.geteuid() == 0 and not SYSTEM_PYTHON.exists():
         pytest.skip("needs a Python that an ordinary user may run")
@@ -97,6 +101,7 @@ def looker(request: pytest.FixtureRequest):
     root.chmod(0o755)
     try:
         looker = make_looker(root, user)
+        looker.kind = "user namespace" if "namespace" in request.param else "namespace"
         probe = (
             "from online_runtime.instance.isolation import isolation_available; from pathlib import Path; "
         )
@@ -256,6 +261,20 @@ except OSError as error: answer = error.strerror
 print(json.dumps([(base/'package.py').read_text(), answer]))
 """
     assert looker.seen(spec, code) == ["VERSION = 1", "Read-only file system"]
+
+
+def test_an_interpreter_that_lies_in_the_home_can_still_be_started(looker: Looker) -> None:
+    inner = looker.home.home.root / "pythons" / "three" / "bin"
+    inner.mkdir(parents=True)
+    (inner / "python").symlink_to(looker.home.interpreter)
+    link = looker.home.workstation.venv / "bin" / "python"
+    link.unlink()
+    link.symlink_to(inner / "python")
+    code = """
+done = subprocess.run([W/'venv/bin/python', '-c', 'print(6 * 7)'], capture_output=True, text=True)
+print(json.dumps([done.stdout, sorted(p.name for p in W.parents[2].iterdir())]))
+"""
+    assert looker.seen(looker.home.spec(), code) == ["42\n", ["models", "projects", "pythons"]]
 
 
 def test_nothing_of_the_view_is_mounted_outside_it(looker: Looker) -> None:
