@@ -42,6 +42,7 @@ class World(RuleBasedStateMachine):
             for ordinal in range(1, wanted + 1):
                 self._add(1, ordinal, healthy=True, healthy_since=START, routed_at=START, passes=3)
         self.sick: set[str] = set()
+        self.jobs: dict[str, int] = {}
         self.steps = 0
 
     def _add(self, of: int, ordinal: int, **values: object) -> None:
@@ -56,21 +57,25 @@ class World(RuleBasedStateMachine):
     def time_passes(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
 
-    @rule(data=st.data())
-    def one_breaks_or_recovers(self, data: st.DataObject) -> None:
-        if self.instances:
+    @rule(data=st.data(), luck=st.integers(0, 2))
+    def one_breaks_or_recovers(self, data: st.DataObject, luck: int) -> None:
+        if self.instances and luck < 2:
             one = data.draw(st.sampled_from(sorted(self.instances)))
             self.sick.symmetric_difference_update({one})
 
-    @rule(data=st.data())
-    def one_dies(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), luck=st.integers(0, 2))
+    def one_dies(self, data: st.DataObject, luck: int) -> None:
+        if luck:
+            return
         own = sorted(i.id for i in self.instances.values() if i.deployment_id == 2 and i.live)
         if own:
             self._change(data.draw(st.sampled_from(own)), presence=Presence.ENDED, healthy=False)
 
-    @rule()
-    def somebody_cancels(self) -> None:
+    @rule(luck=st.integers(0, 3))
+    def somebody_cancels(self, luck: int) -> None:
         deployment = self.deployment
+        if luck:  # otherwise hardly any run would come as far as its bake
+            return
         if (
             deployment.state not in FINAL
             and deployment.drain_since is None
@@ -78,10 +83,20 @@ class World(RuleBasedStateMachine):
         ):
             self.deployment = replace(deployment, cancelled_by="bob")
 
+    @rule(times=st.integers(8, 20))
+    def it_goes_further(self, times: int) -> None:
+        for _ in range(times):
+            self._step()
+
     @rule(times=st.integers(1, 8))
     def it_goes_on(self, times: int) -> None:
         for _ in range(times):
             self._step()
+
+    @rule(data=st.data(), jobs=st.integers(0, 3))
+    def jobs_come_and_go(self, data: st.DataObject, jobs: int) -> None:
+        if self.instances:
+            self.jobs[data.draw(st.sampled_from(sorted(self.instances)))] = jobs
 
     @invariant()
     def somebody_serves_as_long_as_anybody_did(self) -> None:
@@ -97,7 +112,6 @@ class World(RuleBasedStateMachine):
             if self.deployment.state in FINAL:
                 break
             self._step()
-            self.now += timedelta(seconds=0.5)
         assert self.deployment.state in FINAL, self.deployment
         self._judge_the_end()
 
@@ -149,9 +163,17 @@ class World(RuleBasedStateMachine):
                     self._change(instance_id, drain_since=self.now)
             case steps.CountWork(ids):
                 for instance_id in ids:
-                    self._change(instance_id, counted_at=self.now, unfinished_jobs=0, open_calls=0)
+                    self._change(
+                        instance_id,
+                        counted_at=self.now,
+                        unfinished_jobs=self.jobs.get(instance_id, 0),
+                        open_calls=0,
+                    )
+            case steps.Wait(seconds, _):
+                assert seconds >= 0
+                self.now += timedelta(seconds=seconds + 0.01)
             case steps.StopInstance(instance_id, _):
-                assert self.instances[instance_id].deployment_id != self.serving, "stopped what serves"
+                self._judge_the_stop(self.instances[instance_id])
                 self._change(instance_id, stopped_at=self.now)
             case steps.Fail(why, _):
                 self.deployment = replace(deployment, failure=why)
@@ -168,6 +190,14 @@ class World(RuleBasedStateMachine):
         for instance in own:
             self._change(instance.id, routed_at=self.now)
         self.deployment = replace(self.deployment, switched_at=self.now, switch_visible_at=self.now)
+
+    def _judge_the_stop(self, leaving: Instance) -> None:
+        assert leaving.deployment_id != self.serving, "stopped what serves"
+        if leaving.routed_at is None or leaving.gone or not leaving.healthy:
+            return
+        assert leaving.drain_since is not None, "stopped without a drain"
+        over = (self.now - leaving.drain_since).total_seconds() >= TIMING.drain_hard_seconds
+        assert over or not self.jobs.get(leaving.id), "stopped with unfinished jobs"
 
     def _judge_the_drain(self) -> None:
         own = [i for i in self.instances.values() if i.deployment_id == 2 and i.live]
@@ -192,6 +222,6 @@ class World(RuleBasedStateMachine):
 
 
 World.TestCase.settings = settings(
-    max_examples=150, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=200, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestRotationInABreakingWorld = World.TestCase
