@@ -39,7 +39,7 @@ def workflow(seed: int) -> dict:
     }
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def checkpoint(engine):
     path = engine.base / "models" / "checkpoints" / "tiny.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
