@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -90,7 +91,7 @@ class ProcessDriver:
         except InstanceUnreadable as error:
             return Observation(instance_id, Presence.ENDED, problem=str(error))
         if state is None or not state.agent.alive:
-            return _ended(instance_id, state)
+            return _ended(instance_id, state, folder)
         return _ask(instance_id, state.door, folder, timeout_seconds)
 
     def stop(self, instance_id: str, *, grace_seconds: float = 30.0) -> None:
@@ -219,13 +220,15 @@ def _kill(instance_id: str, processes: tuple[ProcessIdentity, ...]) -> None:
         raise StopFailed(instance_id, left, KILL_LIMIT_SECONDS)
 
 
-def _ended(instance_id: str, state: AgentState | None) -> Observation:
+def _ended(instance_id: str, state: AgentState | None, folder: InstanceFolder) -> Observation:
     if state is None:
         return Observation(instance_id, Presence.ENDED, problem="its agent never came up")
     if state.final is None:
         return Observation(instance_id, Presence.ENDED, problem=KILLED)
     problem = state.final.problem or f"its agent ended while the instance was {state.final.state}"
-    return Observation(instance_id, Presence.ENDED, report=state.final, problem=problem)
+    # The file does not repeat the token; it is the instance's own word all the same, from its closed folder.
+    final = replace(state.final, token=_spec(folder).token)
+    return Observation(instance_id, Presence.ENDED, report=final, problem=problem)
 
 
 def _ask(instance_id: str, door: str, folder: InstanceFolder, timeout_seconds: float) -> Observation:
@@ -248,7 +251,11 @@ def _ask(instance_id: str, door: str, folder: InstanceFolder, timeout_seconds: f
     return seen(None, STRANGER) if not _trusted(report, folder) else seen(report, report.problem)
 
 
+def _spec(folder: InstanceFolder) -> InstanceSpec:
+    return InstanceSpec.from_json(folder.spec.read_text(encoding="utf-8"))
+
+
 def _trusted(report: InstanceReport, folder: InstanceFolder) -> bool:
-    wanted = InstanceSpec.from_json(folder.spec.read_text(encoding="utf-8"))
+    wanted = _spec(folder)
     same_id = report.instance_id == wanted.instance_id
     return hmac.compare_digest(report.token.encode(), wanted.token.encode()) and same_id

@@ -77,6 +77,7 @@ def test_a_stopped_instance_keeps_its_log_and_last_report_until_it_is_removed(ma
     assert seen.report is not None
     assert seen.report.state is InstanceState.STOPPED
     assert not seen.report.healthy
+    assert seen.report.token == spec.token
     assert seen.report.last_exit is not None
     assert any("alpha says one" in line for line in machine.driver.logs(spec.instance_id))
     machine.driver.remove(spec.instance_id)
