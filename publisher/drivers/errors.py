@@ -1,13 +1,13 @@
 """What can go wrong between the publisher and a driver.
 
-    PublisherError
-    └── DriverError
-        ├── BadInstanceId
-        ├── StartFailed
-        ├── StopFailed
-        ├── StillRunning
-        ├── DriverOccupied
-        └── InstanceUnreadable
+PublisherError
+└── DriverError
+    ├── BadInstanceId
+    ├── StartFailed
+    ├── StopFailed
+    ├── StillRunning
+    ├── DriverOccupied
+    └── InstanceUnreadable
 """
 
 from __future__ import annotations
