@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-# A checkpoint, a separate VAE and two to compare with: enough that alternating workflows do not reload.
-KEPT_FILES = 4
+# How many files of each part stay loaded: checkpoints are gigabytes, so only enough for two workflows in turn;
+# a LoRA is small, and a workflow may stack many.
+KEPT_FILES = {"checkpoint": 2, "vae": 2, "lora": 16}
 
 
 @dataclass(frozen=True)
@@ -78,11 +79,11 @@ def loaded(path: Path, part: str, load: Callable[[], T]) -> T:
     if stamp not in _loaded:
         for old in [s for s in _loaded if (s.path, s.part) == (stamp.path, part)]:
             del _loaded[old]
-        with dropping_when_full():
+        with dropping_when_full(), _ordinary_tensors():
             _loaded[stamp] = load()
     _loaded.move_to_end(stamp)
-    while len(_loaded) > KEPT_FILES:
-        _loaded.popitem(last=False)
+    for oldest in [s for s in _loaded if s.part == part][: -KEPT_FILES[part]]:
+        del _loaded[oldest]
     return _loaded[stamp]  # type: ignore[return-value]  # the stamp's part fixes the type that load gives
 
 
@@ -93,12 +94,13 @@ def place(module: torch.nn.Module) -> torch.nn.Module:
 
     target = device()
     if target.type != "cpu" and next(module.parameters()).device.type != target.type:
-        try:
-            module.to(target)
-        except torch.OutOfMemoryError:
-            _log.warning("No room on %s: moving other weights to the CPU", target)
-            _unplace(keep=module)
-            module.to(target)
+        with _ordinary_tensors():
+            try:
+                module.to(target)
+            except torch.OutOfMemoryError:
+                _log.warning("No room on %s: moving other weights to the CPU", target)
+                _unplace(keep=module)
+                module.to(target)
         _placed.add(module)
     return module
 
@@ -124,6 +126,15 @@ def dropping_when_full() -> Iterator[None]:
         if _is_out_of_memory(error):
             free(unload=True)
         raise
+
+
+@contextmanager
+def _ordinary_tensors() -> Iterator[None]:
+    """Weights outlive the prompt that loads them, so the inference mode of prompts must not mark them."""
+    import torch
+
+    with torch.inference_mode(False), torch.no_grad():
+        yield
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

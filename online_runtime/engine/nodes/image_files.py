@@ -52,7 +52,7 @@ class SaveImage:
         """`filename_prefix` may hold subfolders and %batch_num%. Raises PathOutside."""
         root = folders.current().directory(self.type)
         assert root is not None, "type is output or temp"
-        place = folders.current().save_path(filename_prefix, root, images[0].shape[1], images[0].shape[0])
+        place = folders.current().save_path(filename_prefix, root, images.shape[2], images.shape[1])
         texts = _texts(prompt, extra_pnginfo)
         saved = []
         for at, image in enumerate(images):

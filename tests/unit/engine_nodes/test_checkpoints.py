@@ -15,7 +15,7 @@ from online_runtime.engine.models.errors import NotSafetensors, UnknownFamily, W
 from online_runtime.engine.models.families import Family, recognise
 from online_runtime.engine.models.noise import Prediction
 from online_runtime.engine.models.single_file import read_header
-from online_runtime.engine.nodes.loaders import CheckpointLoaderSimple, VAELoader
+from online_runtime.engine.nodes.loaders import CheckpointLoaderSimple, LoraLoader, VAELoader
 
 pytestmark = pytest.mark.slow
 
@@ -166,6 +166,28 @@ def test_free_forgets_the_weights(tiny: Path) -> None:
     assert CheckpointLoaderSimple().load_checkpoint("tiny.safetensors")[0] is first
     memory.free(unload=True)
     assert CheckpointLoaderSimple().load_checkpoint("tiny.safetensors")[0] is not first
+
+
+def test_weights_loaded_within_a_prompt_are_ordinary_tensors_and_work_in_it(tiny: Path) -> None:
+    import torch
+
+    memory.free(unload=True)
+    with torch.inference_mode():
+        model, clip, vae = CheckpointLoaderSimple().load_checkpoint("tiny.safetensors")
+        model, clip = LoraLoader().load_lora(model, clip, "tiny-lora.safetensors", 1.0, 1.0)
+        assert torch.isfinite(clip.encode("cat").tokens).all()
+        given = model.denoised(torch.ones(1, 4, 8, 8), 2.0, torch.zeros(1, 77, 32), {})
+        assert torch.isfinite(vae.decode(given)).all()
+    assert not any(p.is_inference() for p in model.unet.module.parameters())
+    assert torch.isfinite(clip.encode("dog").tokens).all()
+
+
+def test_many_loras_do_not_push_out_the_checkpoint(tiny: Path, tiny_lora: Path) -> None:
+    first, clip, _ = CheckpointLoaderSimple().load_checkpoint("tiny.safetensors")
+    for n in range(memory.KEPT_FILES["checkpoint"] + 2):
+        (tiny / f"models/loras/{n}.safetensors").write_bytes(tiny_lora.read_bytes())
+        LoraLoader().load_lora(first, clip, f"{n}.safetensors", 1.0, 1.0)
+    assert CheckpointLoaderSimple().load_checkpoint("tiny.safetensors")[0] is first
 
 
 def test_running_out_of_memory_is_raised_and_forgets_the_weights(tiny: Path) -> None:

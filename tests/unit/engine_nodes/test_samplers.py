@@ -7,6 +7,7 @@ x(σ) = x(σ₀)·√((S² + σ²)/(S² + σ₀²)).
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -40,14 +41,12 @@ def denoise(latent: Tensor, sigma: float) -> Tensor:
 def solved(
     name: str, steps: int, count: int = 1, keep_noise: bool = False
 ) -> tuple[Tensor, Tensor, list[float]]:
-    """The start, what the sampler made of it, and the levels; without the last step when `keep_noise`."""
+    """The start, what the sampler made of it, and the levels; `keep_noise`: uneven ones that end above 0."""
     import torch
 
     from online_runtime.engine.models.samplers import Run, sampler
 
-    sigmas = sigmas_for(TrainedNoise(), name, "karras", steps)
-    if keep_noise:
-        del sigmas[-1]
+    sigmas = uneven(steps) if keep_noise else sigmas_for(TrainedNoise(), name, "karras", steps)
     spread = math.sqrt(SPREAD**2 + sigmas[0] ** 2)
     start = (
         torch.randn(1, 1, count, 1, generator=torch.Generator().manual_seed(5), dtype=torch.float64) * spread
@@ -57,6 +56,15 @@ def solved(
     end = sampler(name)(denoise, start, sigmas, run)
     assert seen == list(range(1, len(sigmas)))
     return start, end, sigmas
+
+
+def uneven(steps: int) -> list[float]:
+    """Levels whose steps are long and short in turn: only weights that know the lengths keep their order."""
+    highest, lowest = TrainedNoise().highest, TrainedNoise().lowest
+    places = [0.0]
+    for step in range(steps):
+        places.append(places[-1] + (1 if step % 2 else 2.5))
+    return [highest * (lowest / highest) ** (place / places[-1]) for place in places]
 
 
 def error(name: str, steps: int) -> float:
@@ -71,7 +79,40 @@ def test_a_sampler_comes_closer_to_the_exact_answer_as_its_order_says(order: int
     assert coarse < 0.05
     # Doubling the steps divides the error by 2 to the power of the order; two thirds of the exponent is
     # asked.
-    assert fine < coarse / 2 ** (order * 0.67), (coarse, fine)
+    # Diffusers computes UniPC's coefficients in 32 bits, so there is a floor.
+    assert fine < max(coarse / 2 ** (order * 0.67), 3e-6), (coarse, fine)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("dpmpp_2m", {"algorithm_type": "dpmsolver++", "solver_order": 2}),
+        ("dpmpp_2m_sde", {"algorithm_type": "sde-dpmsolver++", "solver_order": 2}),
+        (
+            "dpmpp_2m_sde_heun",
+            {"algorithm_type": "sde-dpmsolver++", "solver_order": 2, "solver_type": "heun"},
+        ),
+        ("dpmpp_3m_sde", {"algorithm_type": "sde-dpmsolver++", "solver_order": 3, "solver_type": "heun"}),
+    ],
+)
+def test_dpm_solvers_make_the_steps_that_diffusers_makes(name: str, settings: dict[str, object]) -> None:
+    import torch
+    from diffusers import DPMSolverMultistepScheduler
+
+    start, end, sigmas = solved(name, 12, count=50, keep_noise=True)
+    settings = {**settings, "lower_order_final": False, "final_sigmas_type": "sigma_min"}
+    theirs = DPMSolverMultistepScheduler(prediction_type="sample", **settings)
+    theirs.set_timesteps(len(sigmas) - 1)
+    theirs.sigmas = torch.tensor(sigmas, dtype=torch.float64)
+    theirs.timesteps = torch.arange(len(sigmas) - 1, 0, -1)
+    theirs.set_begin_index(0)
+    latent, generator = start, torch.Generator().manual_seed(6)
+    for at, (sigma, following) in enumerate(pairwise(sigmas)):
+        noise = torch.randn(latent.shape, generator=generator)
+        unit = latent / math.sqrt(1 + sigma**2)
+        stepped = theirs.step(denoise(latent, sigma), theirs.timesteps[at], unit, variance_noise=noise)
+        latent = stepped.prev_sample * math.sqrt(1 + following**2)
+    assert torch.allclose(end, latent.double(), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["ipndm", "gradient_estimation"])
