@@ -45,7 +45,7 @@ def forked_map(units: int, work: Callable[[int], Iterable[Any]], workers: int) -
     try:
         for _ in range(min(workers, units)):
             children.append(_fork(queue, work))
-        yield from _results(children)
+        yield from _results(children, queue)
     finally:
         os.close(queue)
         for child in children:
@@ -108,7 +108,7 @@ def _serve(queue: int, writer: int, work: Callable[[int], Iterable[Any]], parent
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent gets it too and ends us.
     while unit := os.read(queue, _UNIT.size):
         results: list[Any] = []
-        problem: BaseException | None = None
+        problem: Exception | None = None
         try:
             for result in work(_UNIT.unpack(unit)[0]):  # One by one: what came before an exception counts.
                 results.append(result)
@@ -127,7 +127,9 @@ def _send(writer: int, message: object) -> None:
         rest = rest[os.write(writer, rest) :]
 
 
-def _results(children: list[_Child]) -> Iterator[Any]:
+def _results(children: list[_Child], queue: int) -> Iterator[Any]:
+    """What the children send. After an exception no further unit begins; what was under way still counts."""
+    problems: list[Exception] = []
     with selectors.DefaultSelector() as selector:
         for child in children:
             selector.register(child.pipe, selectors.EVENT_READ, child)
@@ -139,10 +141,14 @@ def _results(children: list[_Child]) -> Iterator[Any]:
                     selector.unregister(child.pipe)
                     _check_end(child)
                 child.buffer += data
-                yield from _opened(child)
+                yield from _opened(child, problems)
+            if problems:
+                os.read(queue, MAX_UNITS * _UNIT.size)
+    if problems:
+        raise problems[0]
 
 
-def _opened(child: _Child) -> Iterator[Any]:
+def _opened(child: _Child, problems: list[Exception]) -> Iterator[Any]:
     for message in child.messages():
         if message is None:
             child.done = True
@@ -150,7 +156,8 @@ def _opened(child: _Child) -> Iterator[Any]:
         results, problem = message
         yield from results
         if problem is not None:
-            raise problem
+            problems.append(problem)
+            child.done = True
 
 
 def _check_end(child: _Child) -> None:

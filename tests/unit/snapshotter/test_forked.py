@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -36,7 +37,23 @@ def test_an_error_of_a_child_keeps_its_fields_and_what_came_before_it() -> None:
         for result in forked_map(2, work, 2):
             seen.append(result)
     assert (caught.value.path, caught.value.attempts) == ("x", 4)
-    assert seen
+    assert sorted(seen) in ([0], [1], [0, 1])
+
+
+def test_after_an_error_no_new_unit_begins_and_what_was_under_way_still_counts() -> None:
+    def work(unit: int) -> Iterator[int]:
+        yield unit
+        if unit == 0:
+            raise FileKeepsChanging("x", 4)
+        if unit == 1:
+            time.sleep(0.2)  # Under way when the other one fails.
+
+    seen = []
+    with pytest.raises(FileKeepsChanging):
+        for result in forked_map(900, work, 2):
+            seen.append(result)
+    assert 0 in seen
+    assert len(seen) < 900
 
 
 def test_a_child_that_is_killed_is_noticed() -> None:

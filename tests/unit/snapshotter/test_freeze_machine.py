@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -24,6 +25,8 @@ from snapshotter.verify import verify
 
 Seen = dict[str, tuple[Any, ...]]
 
+MEMORY = Path("/dev/shm")  # Hundreds of freezes, each with its barrier, would wait for a busy disk.
+
 paths = st.sampled_from(["a", "b", "d", "d/a", "d/b", "d/e", "d/e/a", "f", "f/a", "z"])
 contents = st.binary(max_size=12)
 stamps = st.integers(-(10**9), 2 * 10**18)
@@ -34,7 +37,7 @@ class Freezing(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.home = Path(tempfile.mkdtemp(prefix="freezing-"))
+        self.home = Path(tempfile.mkdtemp(prefix="freezing-", dir=MEMORY if MEMORY.is_dir() else None))
         self.root = self.home / "workstation" / "plugin"
         self.root.mkdir(parents=True)
         self.store = Store(self.home / "store")
@@ -173,4 +176,4 @@ Freezing.TestCase.settings = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-TestFreezing = Freezing.TestCase
+TestFreezing = pytest.mark.slow(Freezing.TestCase)
