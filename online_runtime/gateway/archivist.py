@@ -28,6 +28,7 @@ from online_runtime.jobs.job import Job, JobState
 
 log = structlog.get_logger()
 
+WAKE_SECONDS = 0.05  # prompts come faster than it pays to look at each by itself
 RENEW_SECONDS = 3.0  # a third of the claim's life
 LOOK_AT = 32  # jobs asked for in one look: engines finish in order, so the oldest come first
 HINT_RETRY_SECONDS = 2.0
@@ -76,16 +77,17 @@ class Archivist:
     async def _attend_for_ever(self) -> None:
         while True:
             self._ledger.wake.clear()
-            for job in self._ledger.settled:
-                watcher = self._watchers.get(job.instance_id)
+            for service, instance_id in self._ledger.owners:
+                watcher = self._watchers.get(instance_id)
                 if watcher is None or watcher.done():
-                    self._watchers[job.instance_id] = self._watcher(job)
+                    self._watchers[instance_id] = self._watcher(service, instance_id)
             await _wait(self._ledger.wake, self._poll_seconds)
+            await asyncio.sleep(WAKE_SECONDS)
 
-    def _watcher(self, job: Job) -> asyncio.Task[None]:
-        instance = self._watch.instance(job.service, job.instance_id)
-        work = self._orphans(job.instance_id) if instance is None else self._follow(job.service, instance)
-        task = asyncio.create_task(work, name=f"watch {job.instance_id}")
+    def _watcher(self, service: str, instance_id: str) -> asyncio.Task[None]:
+        instance = self._watch.instance(service, instance_id)
+        work = self._orphans(instance_id) if instance is None else self._follow(service, instance)
+        task = asyncio.create_task(work, name=f"watch {instance_id}")
         task.add_done_callback(_report)
         return task
 
@@ -93,8 +95,8 @@ class Archivist:
         """Settle the jobs of an instance that is not routed: only when the table itself can be believed."""
         if self._watch.table.version == 0 or self._watch.stale:
             return
-        for job in self._ledger.settled:
-            if job.instance_id == instance_id and self._ledger.holds(job):
+        for job in self._ledger.jobs_of(instance_id):
+            if self._ledger.holds(job):
                 try:
                     await self._resubmission.again(job, f"Instance {instance_id} is gone.")
                 except (SQLAlchemyError, JobsError) as problem:
@@ -106,7 +108,7 @@ class Archivist:
         listener = asyncio.create_task(self._listen(instance, hint))
         refused_since: float | None = None
         try:
-            while (jobs := self._jobs_of(instance)) and self._watch.instance(
+            while (jobs := self._ledger.jobs_of(instance.id)) and self._watch.instance(
                 service, instance.id
             ) == instance:
                 hint.clear()
@@ -115,9 +117,6 @@ class Archivist:
         finally:
             listener.cancel()
             self._settled_at.pop(instance.id, None)
-
-    def _jobs_of(self, instance: RouteInstance) -> list[Job]:
-        return [job for job in self._ledger.settled if job.instance_id == instance.id]
 
     async def _look_safely(
         self, instance: RouteInstance, jobs: list[Job], refused_since: float | None

@@ -38,17 +38,23 @@ class JobLedger:
         self.wake = asyncio.Event()  # set when there is something new for the archivist
         self._database, self._ownership, self._load, self._gateway = database, ownership, load, gateway
         self._claimed: dict[Key, Job] = {}
+        self._by_owner: dict[str, dict[Key, Job]] = {}  # the same jobs, by instance id; no empty ones
         self._posting: Counter[Key] = Counter()
 
     @property
-    def settled(self) -> tuple[Job, ...]:
-        """This gateway's unfinished jobs that nobody is sending to an engine right now, oldest first."""
-        return tuple(job for key, job in self._claimed.items() if not self._posting[key])
+    def owners(self) -> tuple[tuple[str, str], ...]:
+        """(service, instance id) of every instance that owns unfinished jobs of this gateway."""
+        return tuple((next(iter(jobs))[0], instance_id) for instance_id, jobs in self._by_owner.items())
+
+    def jobs_of(self, instance_id: str) -> list[Job]:
+        """Unfinished jobs there that nobody is sending to an engine right now, oldest first."""
+        jobs = self._by_owner.get(instance_id, {})
+        return [job for key, job in jobs.items() if key not in self._posting]
 
     def holds(self, job: Job) -> bool:
         """Whether `job` is still as it was when it was read here."""
         key = (job.service, job.prompt_id)
-        return self._claimed.get(key) == job and not self._posting[key]
+        return self._claimed.get(key) == job and key not in self._posting
 
     @contextmanager
     def posting(self, service: str, prompt_id: str) -> Iterator[None]:
@@ -140,7 +146,8 @@ class JobLedger:
         await asyncio.wrap_future(self._ownership.renew())
         if await asyncio.wrap_future(self._ownership.take_over()):
             for job in await self.ask(queue.claimed, self._gateway):
-                self._claimed.setdefault((job.service, job.prompt_id), job)
+                if (job.service, job.prompt_id) not in self._claimed:
+                    self._keep(job)
             log.info("jobs_taken_over", jobs=len(self._claimed))
         self._load.correct_jobs(await self.ask(queue.unfinished_by_instance))
 
@@ -151,15 +158,23 @@ class JobLedger:
     def _keep(self, job: Job) -> None:
         key = (job.service, job.prompt_id)
         before = self._claimed.get(key)
-        if before is not None:
-            self._load.job_ended(before.instance_id)
-        self._load.job_accepted(job.instance_id)
-        self._claimed[key] = job
+        if before is not None and before.instance_id != job.instance_id:
+            self._drop(*key)
+            before = None
+        if before is None:
+            self._load.job_accepted(job.instance_id)
+        self._claimed[key] = self._by_owner.setdefault(job.instance_id, {})[key] = job
 
     def _drop(self, service: str, prompt_id: str) -> None:
-        job = self._claimed.pop((service, prompt_id), None)
-        if job is not None:
-            self._load.job_ended(job.instance_id)
+        key = (service, prompt_id)
+        job = self._claimed.pop(key, None)
+        if job is None:
+            return
+        self._load.job_ended(job.instance_id)
+        jobs = self._by_owner[job.instance_id]
+        del jobs[key]
+        if not jobs:
+            del self._by_owner[job.instance_id]
 
     def _unawaited(self, change: Future[bool]) -> None:
         change.add_done_callback(_report)

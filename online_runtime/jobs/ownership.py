@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, CursorResult, Insert, delete, or_, select, update
+from sqlalchemy import ColumnElement, Connection, CursorResult, Insert, bindparam, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from online_runtime.jobs.errors import IdempotencyKeyReused, PromptIdTaken
@@ -50,8 +50,10 @@ class Ownership:
 
     def running(self, service: str, prompt_id: str, answer: str | None) -> Future[bool]:
         """The owner's engine has the job; `answer` is what it said (JSON text), None when nobody saw it."""
-        condition = _named(service, prompt_id) & (table.c.state == JobState.WAITING)
-        return self._update(condition, state=JobState.RUNNING, answer=answer)
+        values = {"in_service": service, "of_prompt": prompt_id, "its_answer": answer}
+        return self._writer.submit(
+            lambda connection: connection.execute(RUNNING, values).rowcount > 0, patient=True
+        )
 
     def move_owner(self, service: str, prompt_id: str, instance_id: str, snapshot_id: str) -> Future[bool]:
         """Give a waiting job to another instance: the first one could not be connected to, so it never saw
@@ -161,6 +163,16 @@ def _changed(connection: Connection, statement: Any) -> bool:
     return result.rowcount > 0
 
 
+# Built once: the two statements of every prompt.
+RUNNING = (
+    update(table)
+    .where(
+        table.c.service == bindparam("in_service"),
+        table.c.prompt_id == bindparam("of_prompt"),
+        table.c.state == JobState.WAITING,
+    )
+    .values(state=JobState.RUNNING, answer=bindparam("its_answer"))
+)
 INSERTS: dict[str, Insert] = {
     "sqlite": sqlite.insert(table).on_conflict_do_nothing(),
     "postgresql": postgresql.insert(table).on_conflict_do_nothing(),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from online_runtime.jobs.database import JobsDatabase
 from online_runtime.jobs.errors import JobsDatabaseClosed, JobsError
 
 BATCH = 256  # one transaction stays short enough for other gateways to get their turn
+PATIENCE_SECONDS = 0.05  # how long a change that nobody waits for may wait for one that somebody waits for
 
 Result = TypeVar("Result")
 
@@ -27,6 +29,7 @@ Result = TypeVar("Result")
 class _Change:
     perform: Callable[[Connection], Any]
     outcome: Future[Any]
+    patient: bool
 
 
 class JobsWriter:
@@ -42,11 +45,11 @@ class JobsWriter:
         self._thread = threading.Thread(target=self._run, name="jobs-writer", daemon=True)
         self._thread.start()
 
-    def submit(self, perform: Callable[[Connection], Result]) -> Future[Result]:
+    def submit(self, perform: Callable[[Connection], Result], *, patient: bool = False) -> Future[Result]:
         """Queue one change; the future ends after its commit. `perform` may run twice, so it must only touch
         the connection.
         """
-        change = _Change(perform, Future())
+        change = _Change(perform, Future(), patient)
         with self._lock:
             if self._closed:
                 raise JobsDatabaseClosed
@@ -61,23 +64,36 @@ class JobsWriter:
         self._thread.join()
 
     def _run(self) -> None:
-        while (first := self._changes.get()) is not None:
-            batch, ended = self._gather(first)
-            self._commit(batch)
-            if ended:
-                return
+        ended = False
+        while not ended:
+            batch, ended = self._gather()
+            if batch:
+                self._commit(batch)
 
-    def _gather(self, first: _Change) -> tuple[list[_Change], bool]:
-        batch = [first]
+    def _gather(self) -> tuple[list[_Change], bool]:
+        """The next batch, and whether it is the last. Waits for a change; a patient one waits a little
+        for company.
+        """
+        batch: list[_Change] = []
+        deadline = 0.0
         while len(batch) < BATCH:
             try:
-                change = self._changes.get_nowait()
+                change = self._next(batch, deadline)
             except queue.Empty:
                 break
             if change is None:
                 return batch, True
+            if not batch:
+                deadline = time.monotonic() + PATIENCE_SECONDS
             batch.append(change)
         return batch, False
+
+    def _next(self, batch: list[_Change], deadline: float) -> _Change | None:
+        if not batch:
+            return self._changes.get()
+        if batch[-1].patient and all(change.patient for change in batch):
+            return self._changes.get(timeout=max(deadline - time.monotonic(), 0.0))
+        return self._changes.get_nowait()
 
     def _commit(self, batch: list[_Change]) -> None:
         try:
