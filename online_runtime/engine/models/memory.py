@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-# How many files of each part stay loaded: checkpoints are gigabytes, so only enough for two workflows in turn;
+# How many files of each part stay loaded: checkpoints are gigabytes, enough for two workflows in turn;
 # a LoRA is small, and a workflow may stack many.
 KEPT_FILES = {"checkpoint": 2, "vae": 2, "lora": 16}
 

@@ -120,8 +120,8 @@ def _noisier(latent: Tensor, amount: float, run: Run) -> Tensor:
 
 
 def _towards(latent: Tensor, clean: Tensor, length: float) -> Tensor:
-    """The step of the stochastic equation when the clean latent stays the same: it closes in twice as
-    fast."""
+    """The step of the stochastic equation when the clean latent stays the same: it closes in twice
+    as fast."""
     return math.exp(-2 * length) * latent - math.expm1(-2 * length) * clean
 
 
@@ -148,7 +148,6 @@ def _curved(clean: Tensor, past: Sequence[tuple[Tensor, float]], length: float) 
     rise_before = (before - earlier) / last_but_one
     bend = (rise - rise_before) / (last + last_but_one)
     # Newton's form: the slope at the present place, and the second difference. Integration would weigh the
-    # bend twice
-    # as much; the published method, whose pictures people expect, takes half.
+    # bend twice as much; the published method, whose pictures people expect, takes half.
     slope = rise + bend * last
     return slope * (length * _phi_2(h)) + bend * (length**2 * (0.5 - _phi_2(h) / h))
