@@ -28,6 +28,7 @@ WebError
 ├── WaitedTooLong
 ├── DeploymentNotSucceeded
 ├── AnswerNeeded
+├── Declined
 └── DemoFailed
 """
 
@@ -267,6 +268,13 @@ class AnswerNeeded(WebError):
     def __init__(self, question: str) -> None:
         self.question = question
         super().__init__(f"{question} There is no terminal to ask at: repeat the command with --yes.")
+
+
+class Declined(WebError):
+    """A destructive command whose question was answered with no."""
+
+    def __init__(self) -> None:
+        super().__init__("Nothing was changed.")
 
 
 class DemoFailed(WebError):

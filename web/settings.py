@@ -134,6 +134,8 @@ def _plain_as(wanted: Any, value: object) -> object:
     if wanted is bool:
         switches = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
         return switches[str(value).lower()] if str(value).lower() in switches else _no(value)
+    if wanted is int and isinstance(value, float):
+        return _no(value)
     if wanted in (int, float) and isinstance(value, int | float | str) and not isinstance(value, bool):
         number = wanted(value)
         return number if number >= 0 and number == number else _no(value)

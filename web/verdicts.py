@@ -94,7 +94,7 @@ _TABLE: Mapping[Verdict, Mapping[str, str]] = {
         "snapshotter.errors": "NotFreezable FileKeepsChanging WorkstationKeepsChanging",
         "online_runtime.gateway.errors": "HistoryIsKept",
         "publisher.errors": "RollbackRefused NothingDeployed NoFreeSlot",
-        "web.errors": "AnswerNeeded",
+        "web.errors": "AnswerNeeded Declined",
     },
     Verdict(422, REFUSED): {"online_runtime.jobs.errors": "IdempotencyKeyReused"},
     Verdict(502, REFUSED): {"web.errors": "CallRefused"},

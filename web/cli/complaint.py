@@ -10,6 +10,7 @@ import traceback
 
 import typer
 
+from web.errors import Declined
 from web.plain import to_json
 from web.problem import problem_of
 from web.verdicts import USAGE
@@ -20,17 +21,10 @@ def complain(error: Exception, *, debug: bool, as_json: bool) -> int:
     if isinstance(error, typer.Exit):
         return error.exit_code
     if isinstance(error, typer.Abort):
-        return _complain_of(AbandonedByUser(), debug=debug, as_json=as_json)
+        return _complain_of(Declined(), debug=debug, as_json=as_json)
     if isinstance(error, typer.TyperException):
         return _usage(error, as_json=as_json)
     return _complain_of(error, debug=debug, as_json=as_json)
-
-
-class AbandonedByUser(Exception):
-    """The answer to a question was no: nothing was changed."""
-
-    def __init__(self) -> None:
-        super().__init__("Nothing was changed.")
 
 
 def _usage(error: typer.TyperException, *, as_json: bool) -> int:

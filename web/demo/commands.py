@@ -27,10 +27,8 @@ def stillframe(home: Path, *words: str) -> Any:
     command = [sys.executable, "-m", "web.cli.main", *words, "--home", str(home), "--json"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=COMMAND_LIMIT_SECONDS, check=False)
     if done.returncode != 0:
-        raise DemoFailed(
-            f"stillframe {' '.join(words)}",
-            _sentence(done.stdout or done.stderr) or f"exit code {done.returncode}",
-        )
+        told = _sentence(done.stdout or done.stderr)
+        raise DemoFailed(f"stillframe {' '.join(words)}", told or f"exit code {done.returncode}")
     return json.loads(done.stdout)
 
 

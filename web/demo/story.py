@@ -34,14 +34,19 @@ def tell(root: Path, *, once: bool, port: int, gateway_port: int) -> int:
         story.roll_back()
         story.end(platform.serving, once=once)
         if not once:
-            platform.wait()
-    except KeyboardInterrupt:
-        return 0
+            _serve(platform)
     finally:
         if platform is not None:
             platform.end()
         leave(story.home)
     return 0
+
+
+def _serve(platform: Platform) -> None:
+    try:
+        platform.wait()
+    except KeyboardInterrupt:
+        return  # that is how it is meant to end
 
 
 class _Story:
