@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import stat
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 
 from workstation.errors import ArchiveRefused
@@ -29,7 +30,7 @@ def unpack(archive: Path, place: Path) -> None:
             members = _judged(source, archive)
             place.mkdir(parents=True)
             _write(source, members, place)
-    except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError, EOFError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError, EOFError, zlib.error) as error:
         shutil.rmtree(place, ignore_errors=True)
         raise ArchiveRefused(archive.name, f"it is damaged or no zip ({error})") from error
     except BaseException:
