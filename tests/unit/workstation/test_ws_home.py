@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 import subprocess
 from pathlib import Path
@@ -85,7 +84,7 @@ def test_a_project_describes_itself(home, project):
 def test_a_project_shares_the_models_of_its_home(home, project):
     (home.models / "checkpoints" / "a.safetensors").write_bytes(b"123")
     assert (project.workstation.models / "checkpoints" / "a.safetensors").read_bytes() == b"123"
-    assert not os.path.isabs(os.readlink(project.workstation.models))
+    assert not project.workstation.models.readlink().is_absolute()
 
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", "A", "-a", "a" * 41, "a\n", "é"])

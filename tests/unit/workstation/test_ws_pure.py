@@ -82,6 +82,7 @@ def test_json_that_is_no_workflow_is_refused(text):
         parse_workflow(text)
 
 
+FAILURE = "Cannot import /w/custom_nodes/bad module for custom nodes: No module named 'nothing_here'"
 LOG = f"""
 {START_MARK} at yesterday
 Import times for custom nodes:
@@ -94,7 +95,7 @@ Import times for custom nodes:
     import nothing_here
 ModuleNotFoundError: No module named 'nothing_here'
 
-2026-01-01 10:00:00,123 WARNING Cannot import /w/custom_nodes/bad module for custom nodes: No module named 'nothing_here'
+2026-01-01 10:00:00,123 WARNING {FAILURE}
 [INFO]
 Import times for custom nodes:
    0.0 seconds: /w/custom_nodes/single.py
@@ -120,7 +121,7 @@ def test_the_import_report_names_each_plugin_of_the_last_start_with_its_tracebac
 
 
 def test_a_plugin_that_failed_is_reported_though_the_block_never_came():
-    text = "Traceback (most recent call last):\n  x\nE: 1\nCannot import /w/custom_nodes/bad module for custom nodes: 1\n"
+    text = f"Traceback (most recent call last):\n  x\nE: 1\n{FAILURE}\n"
     assert not import_report(text)["bad"].ok
 
 
