@@ -111,7 +111,7 @@ def test_dpm_solvers_make_the_steps_that_diffusers_makes(name: str, settings: di
         unit = latent / math.sqrt(1 + sigma**2)
         stepped = theirs.step(denoise(latent, sigma), theirs.timesteps[at], unit, variance_noise=noise)
         latent = stepped.prev_sample * math.sqrt(1 + following**2)
-    # Third order with noise is left out: as steps vanish diffusers 0.42 weighs the bend by −1 there, not by 0.
+    # Third order with noise is left out: as steps vanish diffusers weighs the bend by −1 there, not by 0.
     assert torch.allclose(end, latent.double(), rtol=1e-4, atol=1e-4)
 
 
