@@ -10,6 +10,7 @@ from pathlib import Path
 from online_runtime.instance.spec import InstanceSpec
 from publisher.clock import Clock
 from publisher.configuration import read_configuration
+from publisher.crash import crash_point
 from publisher.db import deployments, instances, services
 from publisher.db.control import Control, Transaction
 from publisher.deployment import Instance
@@ -50,7 +51,9 @@ class Launcher:
             )
         if instance.started_at is not None:
             return instance
+        crash_point("row")
         self._driver.create(self._spec(instance))
+        crash_point("created")
         with write() as tx:
             instances.change(tx, [instance.id], started_at=self._clock(), presence=Presence.RUNNING)
             return instances.read(tx, instance.id)

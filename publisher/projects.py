@@ -10,9 +10,10 @@ from typing import Any
 from publisher.snapshots import MissingModel
 from workstation.engines import engine_version
 from workstation.layout import Home
+from workstation.log import read_all
 from workstation.models import missing_models
 from workstation.plugins.imports import import_report
-from workstation.process import read_log, workstation_state
+from workstation.process import engine_log, workstation_state
 from workstation.project import read_project
 from workstation.workflows import Workflow, parse_workflow, unknown_nodes
 
@@ -40,7 +41,7 @@ class ProjectWorkstations:
     def failing_plugins(self, project: str) -> Mapping[str, str]:
         """From the log of the workstation's last run; empty when it never ran."""
         paths, _ = read_project(self._home, project)
-        report = import_report(read_log(paths))
+        report = import_report(read_all(engine_log(paths)))
         return {name: result.error for name, result in report.items() if not result.ok}
 
     def unknown_nodes(self, project: str, workflow: Mapping[str, Any]) -> Sequence[str] | None:

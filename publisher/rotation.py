@@ -179,10 +179,11 @@ def _broken_at_start(d: Deployment, instance: Instance, now: datetime, timing: T
     for plugin in instance.plugins:
         if not plugin["ok"] and plugin["name"] not in d.known_failing:
             return f"Plugin {plugin['name']} does not import in instance {instance.id}: {plugin['error']}"
-    if (
-        not _settled(instance, now, timing)
-        and _left(instance.started_at, timing.start_deadline_seconds, now) <= 0
-    ):
+    # Judged by a fresh look only: nobody may have looked for a while, and one that is passing now is on its way.
+    fresh = instance.observed_at is not None
+    fresh = fresh and _left(instance.observed_at, timing.health_interval_seconds, now) > 0
+    overdue = _left(instance.started_at, timing.start_deadline_seconds, now) <= 0
+    if overdue and fresh and not instance.healthy and instance.passes == 0:
         return (
             f"Instance {instance.id} was not healthy {timing.start_deadline_seconds:g} s after its start; "
             f"last probe: {instance.problem or 'no problem named'}"

@@ -20,7 +20,8 @@ def make_app(home: Home, settings: Settings) -> Any:
     """The Celery application of one home: JSON only, late acknowledgement, no results."""
     from celery import Celery
 
-    url, options = settings.broker_url, {}
+    url = settings.broker_url
+    options: dict[str, Any] = {}
     if url is None:
         from publisher.broker import embedded_broker
 

@@ -57,7 +57,7 @@ def run(home: Home, settings: Settings) -> None:
     log.info("worker_started", home=str(home.root), slots=len(machinery.slots))
     try:
         app.worker_main(
-            ["worker", "--pool=solo", f"--queues={QUEUE}", "--loglevel=WARNING", "--quiet"]
+            ["--quiet", "worker", "--pool=solo", f"--queues={QUEUE}", "--loglevel=WARNING"]
             + ["--without-gossip", "--without-mingle", "--without-heartbeat"]
         )
     finally:

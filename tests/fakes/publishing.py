@@ -125,7 +125,7 @@ class Stage:
     def __init__(self, root: Path, clock: Clock | None = None, **settings: Any) -> None:
         self.home = Home(root)
         root.mkdir(parents=True, exist_ok=True)
-        self.settings = replace(Settings(slots=4, disk_room_bytes=0), **settings)
+        self.settings = replace(Settings(slots=4, disk_room_bytes=0, start_deadline_seconds=60), **settings)
         self.clock = clock or FakeClock()
         self.control: Control = open_control(self.settings.control_database(self.home))
         self.driver = FakeDriver(root / "fake-instances")

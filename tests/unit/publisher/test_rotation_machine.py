@@ -96,7 +96,9 @@ class World(RuleBasedStateMachine):
     @rule(data=st.data(), jobs=st.integers(0, 3))
     def jobs_come_and_go(self, data: st.DataObject, jobs: int) -> None:
         if self.instances:
-            self.jobs[data.draw(st.sampled_from(sorted(self.instances)))] = jobs
+            one = data.draw(st.sampled_from(sorted(self.instances)))
+            takes_new = self.instances[one].deployment_id == self.serving
+            self.jobs[one] = jobs if takes_new else min(jobs, self.jobs.get(one, 0))
 
     @invariant()
     def somebody_serves_as_long_as_anybody_did(self) -> None:

@@ -45,7 +45,7 @@ def instance(ordinal: int = 1, of: int = 2, **values: Any) -> Instance:
 
 
 OLD_ONE = instance(1, of=1, routed_at=ago(1000))
-LIVING = {"healthy": False, "healthy_since": None}
+LIVING = {"healthy": False, "passes": 0, "healthy_since": None}
 
 
 @pytest.mark.parametrize(
