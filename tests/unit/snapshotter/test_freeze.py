@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from snapshotter import component_tree
+from snapshotter.catalogue import numbered
 from snapshotter.errors import FreezeInProgress, ManifestTooNew, NotFreezable
 from snapshotter.freeze import FreezeProgress, freeze
 from snapshotter.locks import freeze_lock
 from snapshotter.materialise import materialise
 from snapshotter.rules import ComponentSource
-from snapshotter.scan_cache import Known
+from snapshotter.scan_cache import Known, load
 
 
 def test_names_modes_mtimes_links_and_empty_folders_come_back_byte_for_byte(desk) -> None:
@@ -127,11 +128,28 @@ def test_a_folder_that_was_removed_and_made_again_is_seen(desk) -> None:
     (desk.plugin / "sub" / "deep").mkdir(parents=True)
     (desk.plugin / "sub" / "deep" / "x").write_text("1")
     desk.freeze()
+    assert b"sub/deep" in remembered(desk)
     (desk.plugin / "sub").rename(desk.root / "away")
     gone = desk.freeze().snapshot
+    assert b"sub/deep" not in remembered(desk)
     assert gone.component("custom_nodes/stamp").directories == 1
     (desk.root / "away").rename(desk.plugin / "sub")
     desk.assert_gives_back(desk.freeze().snapshot)
+
+
+def remembered(desk) -> set[bytes]:
+    scans = (desk.store.root / "scan").iterdir()
+    return {path for scan in scans for path in load(scan, desk.store.generation())}
+
+
+def test_everything_is_on_the_disk_before_the_manifest_has_a_name(desk, monkeypatch) -> None:
+    """No test can cut the power; this one looks at the order."""
+    published_at_sync = []
+    sync = desk.store.sync
+    folder = desk.project.snapshots
+    monkeypatch.setattr(desk.store, "sync", lambda: published_at_sync.append(numbered(folder)) or sync())
+    desk.freeze()
+    assert published_at_sync == [[]]
 
 
 def test_a_removed_component_makes_a_new_snapshot_without_reading_anything(desk) -> None:
@@ -156,13 +174,13 @@ def test_verify_content_sees_what_no_stamp_shows(desk, monkeypatch) -> None:
     with file.open("r+") as opened:
         opened.write("X")
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
-    load = component_tree.load
+    load_scan = component_tree.load
 
     def as_if_the_stamp_were_known(path: Path, generation: bytes) -> dict[bytes, Known]:
         after = file.stat().st_ctime_ns
         return {
             name: known._replace(record=_with_ctime(known.record, before, after))
-            for name, known in load(path, generation).items()
+            for name, known in load_scan(path, generation).items()
         }
 
     monkeypatch.setattr(component_tree, "load", as_if_the_stamp_were_known)
