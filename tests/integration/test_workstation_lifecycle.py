@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from workstation.command import EngineStatus, ExitKind
+from workstation.command import EngineCommand, EngineStatus, ExitKind, RestartPolicy
 from workstation.engines import EngineChoice
 from workstation.errors import EngineMissing, ProjectRunning, WorkstationNotRunning
 from workstation.home import open_home
@@ -25,6 +25,7 @@ from workstation.process import (
     engine_log,
     follow_log,
     restart_workstation,
+    run_engine,
     start_workstation,
     stop_workstation,
     wait_until_ready,
@@ -216,3 +217,33 @@ def test_a_real_package_is_planned_and_installed_over_the_platforms_own_base(hom
         [project.workstation.python, "-c", code], check=True, capture_output=True, text=True
     )
     assert done.stdout.split() == ["1.16.0", base.distributions["torch"]]
+
+
+def memory_group() -> Path | None:
+    """This process's own memory control group, when a group may be made below it."""
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        if "memory" in controllers.split(","):
+            return Path("/sys/fs/cgroup/memory") / path.lstrip("/")
+    return None
+
+
+def test_a_kill_by_the_kernel_for_memory_is_told_apart(tmp_path):
+    parent = memory_group()
+    if parent is None or not os.access(parent, os.W_OK):
+        pytest.skip("needs a writable memory control group (cgroup v1)")
+    group = parent / f"stillframe-test-{os.getpid()}"
+    group.mkdir()
+    try:
+        (group / "memory.limit_in_bytes").write_text(str(64 * 1024 * 1024))
+        code = (
+            f"import os; open({str(group / 'cgroup.procs')!r}, 'w').write(str(os.getpid()))\n"
+            "print('allocating', flush=True); hoard = [bytearray(8 * 1024 * 1024) for _ in range(100)]"
+        )
+        command = EngineCommand((sys.executable, "-c", code), tmp_path, {})
+        once = RestartPolicy(give_up_after=1)
+        log, stop = tmp_path / "log", threading.Event()
+        last = run_engine(command, log, on_state=lambda _: None, stop=stop, policy=once)
+        assert (last.kind, last.log_tail) == (ExitKind.OUT_OF_MEMORY, ("allocating",))
+    finally:
+        group.rmdir()

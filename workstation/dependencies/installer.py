@@ -63,8 +63,8 @@ def _environment() -> dict[str, str]:
     if "PIP_FIND_LINKS" in environment and "UV_FIND_LINKS" not in environment:
         # pip separates by spaces, uv by commas; a machine that tells pip should not have to say it twice.
         environment["UV_FIND_LINKS"] = ",".join(environment["PIP_FIND_LINKS"].split())
-    # Links would share inodes with uv's cache: an edit here would change other workstations. uv's "clone" falls
-    # back to links; its "copy" shares blocks where the file system can.
+    # Links would share inodes with the cache of uv: an edit here would change other workstations. Its "clone"
+    # falls back to links; its "copy" shares blocks where the file system can.
     environment["UV_LINK_MODE"] = "copy"
     environment["UV_PYTHON_DOWNLOADS"] = "never"
     return environment
