@@ -33,15 +33,17 @@ class SignIn:
 
     def person(self, authorization: str, address: str) -> Person:
         """Raises CredentialsWrong, and TooManyAttempts before anything is compared."""
+        fingerprint = hmac.digest(self._key, authorization.encode(), hashlib.sha256)
+        recalled = self._recalled(fingerprint)
+        if recalled is not None:  # a flood of wrong ones does not lock out who is in already
+            return recalled
         wait_seconds = self._attempts.wait_seconds(address)
         if wait_seconds > 0:
             raise TooManyAttempts(wait_seconds)
-        if not authorization:
-            raise CredentialsWrong
-        fingerprint = hmac.digest(self._key, authorization.encode(), hashlib.sha256)
-        found = self._recalled(fingerprint) or self._checked(authorization)
+        found = self._checked(authorization) if authorization else None
         if found is None:
-            self._attempts.failed(address)
+            if authorization:
+                self._attempts.failed(address)
             raise CredentialsWrong
         self._remember(fingerprint, found)
         return found
@@ -61,11 +63,9 @@ class SignIn:
         return person if until > time.monotonic() else None
 
     def _remember(self, fingerprint: bytes, person: Person) -> None:
-        if fingerprint not in self._remembered and len(self._remembered) >= MOST_REMEMBERED:
+        if len(self._remembered) >= MOST_REMEMBERED:
             self._remembered.clear()
-        self._remembered.setdefault(fingerprint, (time.monotonic() + REMEMBER_SECONDS, person))
-        if self._remembered[fingerprint][0] <= time.monotonic():
-            self._remembered[fingerprint] = (time.monotonic() + REMEMBER_SECONDS, person)
+        self._remembered[fingerprint] = (time.monotonic() + REMEMBER_SECONDS, person)
 
 
 def _basic(value: str) -> tuple[str, str] | None:
