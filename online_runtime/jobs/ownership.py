@@ -173,9 +173,10 @@ RUNNING = (
     )
     .values(state=JobState.RUNNING, answer=bindparam("its_answer"))
 )
+# Inserts report their rowcount only when asked to.
 INSERTS: dict[str, Insert] = {
-    "sqlite": sqlite.insert(table).on_conflict_do_nothing(),
-    "postgresql": postgresql.insert(table).on_conflict_do_nothing(),
+    "sqlite": sqlite.insert(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True),
+    "postgresql": postgresql.insert(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True),
 }
 FILE_INSERTS: dict[str, Insert] = {
     "sqlite": sqlite.insert(job_files).on_conflict_do_nothing(),
