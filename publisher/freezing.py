@@ -106,9 +106,8 @@ def _base_facts(home: Home, name: str) -> BaseFacts:
 
 def _component_facts(project: Project) -> Mapping[str, Mapping[str, Any]]:
     """What the workstation knows of its engine and plugins, for the searchable half of the manifest."""
-    from workstation.plugins.inventory import list_plugins, plugin_facts
-
     from workstation.engines import engine_version
+    from workstation.plugins.inventory import list_plugins, plugin_facts
 
     engine = engine_version(project.workstation)
     facts: dict[str, Mapping[str, Any]] = {"engine": vars(engine)}

@@ -179,7 +179,8 @@ def _broken_at_start(d: Deployment, instance: Instance, now: datetime, timing: T
     for plugin in instance.plugins:
         if not plugin["ok"] and plugin["name"] not in d.known_failing:
             return f"Plugin {plugin['name']} does not import in instance {instance.id}: {plugin['error']}"
-    # Judged by a fresh look only: nobody may have looked for a while, and one that is passing now is on its way.
+    # Judged by a fresh look only: nobody may have looked for a while, and one that is passing now is on its
+    # way.
     fresh = instance.observed_at is not None
     fresh = fresh and _left(instance.observed_at, timing.health_interval_seconds, now) > 0
     overdue = _left(instance.started_at, timing.start_deadline_seconds, now) <= 0

@@ -35,7 +35,10 @@ class Sweep:
         self._thread.start()
 
     def stop(self, limit_seconds: float) -> None:
-        """Begin nothing more; wait for running steps, at most `limit_seconds`. What is cut off is resumed later."""
+        """Begin nothing more; wait for running steps, at most `limit_seconds`.
+
+        What is cut off is resumed later.
+        """
         self._ended.set()
         self._wake.set()
         self._ticker.stop()

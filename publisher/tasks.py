@@ -1,4 +1,7 @@
-"""What Celery carries: "look at deployment N". A lost or doubled message is harmless; the sweep finds the rest."""
+"""What Celery carries.
+
+"look at deployment N". A lost or doubled message is harmless; the sweep finds the rest.
+"""
 
 from __future__ import annotations
 

@@ -28,6 +28,8 @@ from publisher.ticking import Ticker
 from workstation.layout import Home
 
 STOP_LIMIT_SECONDS = 20.0
+# What workers tell each other is of no use here, and would poll the broker all the time.
+_QUIETLY = ("--without-gossip", "--without-mingle", "--without-heartbeat")
 
 log = structlog.get_logger("publisher.worker")
 
@@ -57,8 +59,8 @@ def run(home: Home, settings: Settings) -> None:
     log.info("worker_started", home=str(home.root), slots=len(machinery.slots))
     try:
         app.worker_main(
-            ["--quiet", "worker", "--pool=solo", f"--queues={QUEUE}", "--loglevel=WARNING"]
-            + ["--without-gossip", "--without-mingle", "--without-heartbeat"]
+            # One process, one thread for messages: a task only tells the sweep, which has threads of its own.
+            ["--quiet", "worker", "--pool=solo", f"--queues={QUEUE}", "--loglevel=WARNING", *_QUIETLY]
         )
     finally:
         sweep.stop(STOP_LIMIT_SECONDS)

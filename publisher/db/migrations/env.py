@@ -1,4 +1,4 @@
-"""Run by Alembic; `publisher.db.control` hands over the open connection, so that an upgrade is one transaction."""
+"""Run by Alembic. `publisher.db.control` hands over its connection, so that an upgrade is one transaction."""
 
 from __future__ import annotations
 
