@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 from workstation.bases import Base
 from workstation.change import Change, change, recover
@@ -64,9 +63,3 @@ def remove_packages(project: Project, base: Base, names: Sequence[str], accept: 
 def recover_environment(project: Project) -> bool:
     """Undo a change that was killed; whether there was one. Called whenever a project is read."""
     return recover(project)
-
-
-def plan_file(plugin: Path) -> Path | None:
-    """The requirements file of a plugin, when it has one."""
-    file = plugin / "requirements.txt"
-    return file if plugin.is_dir() and file.is_file() else None

@@ -1,4 +1,4 @@
-"""uv, run as a subprocess with a limit and without a configuration of its own."""
+"""uv, run as a subprocess with a limit. A person's own uv settings hold; those of a folder do not."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 from dataclasses import dataclass
-from pathlib import Path
 
 PLAN_LIMIT_SECONDS = 600.0
 INSTALL_LIMIT_SECONDS = 3600.0  # torch and its CUDA packages over a slow line
@@ -14,7 +13,7 @@ _CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
 _REASON_LINES = 12
 # Paths, locale, proxies, certificates, compilers, and uv's settings but those that would change the answer.
 _PASSED_ON = re.compile(
-    r"PATH|HOME|LANG|LC_\w+|TMPDIR|TZ|USER|XDG_CACHE_HOME|NETRC|SSL_CERT_\w+|(?i:\w+_proxy)|PIP_FIND_LINKS"
+    r"PATH|HOME|LANG|LC_\w+|TMPDIR|TZ|USER|XDG_C(?:ACHE|ONFIG)_HOME|NETRC|SSL_CERT_\w+|(?i:\w+_proxy)|PIP_FIND_LINKS"
     r"|CC|CXX|C(PP|XX)?FLAGS|LDFLAGS|CUDA_\w+|LD_LIBRARY_PATH|UV_(?!CONSTRAINT|OVERRIDE|EXCLUDE|PYTHON)\w+"
 )
 
@@ -36,14 +35,14 @@ class UvResult:
         return " ".join(told[-_REASON_LINES:]) or "uv gave no reason."
 
 
-def run_uv(*arguments: str, cwd: Path | None = None, limit_seconds: float = PLAN_LIMIT_SECONDS) -> UvResult:
+def run_uv(*arguments: str, limit_seconds: float = PLAN_LIMIT_SECONDS) -> UvResult:
     """Run uv with these arguments; a run over the limit is ended and counts as failed."""
     import uv
 
     try:
         done = subprocess.run(
-            [uv.find_uv_bin(), *arguments, "--no-config", "--color", "never", "--no-progress"],
-            cwd=cwd,
+            [uv.find_uv_bin(), *arguments, "--color", "never", "--no-progress"],
+            cwd="/",  # so that no uv.toml or pyproject.toml above some folder is found
             env=_environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

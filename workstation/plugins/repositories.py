@@ -75,6 +75,9 @@ def clone(url: str, place: Path) -> None:
             limit_seconds=NETWORK_LIMIT_SECONDS,
         )
         head(place)
+        # A token in the address would be frozen with the checkout; credential helpers are the place for it.
+        if without_credentials(url) != url:
+            _git(place, "remote", "set-url", "origin", without_credentials(url))
     except _failed() as error:
         shutil.rmtree(place, ignore_errors=True)
         raise CloneFailed(without_credentials(url), _reason(error, url)) from None

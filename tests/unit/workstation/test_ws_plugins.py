@@ -333,3 +333,15 @@ def test_credentials_of_a_url_are_not_kept():
 )
 def test_a_source_suggests_a_name(source, name):
     assert name_from(source) == name
+
+
+def test_a_token_in_the_address_is_not_kept_in_the_checkout(home, project, repository, run_git, monkeypatch):
+    """git is told to fetch that address from a local folder; the address itself is what is looked at."""
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", f"url.{repository.as_uri()}.insteadOf")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "https://ana:secret@example.org/p.git")
+    install_plugin(home, "one", "https://ana:secret@example.org/p.git")
+    plugin = only(project)
+    assert plugin.remote == "https://example.org/p.git"
+    texts = [p.read_bytes() for p in project.root.rglob("*") if p.is_file()]
+    assert not any(b"secret" in text for text in texts)
