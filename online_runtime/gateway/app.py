@@ -123,6 +123,8 @@ class Gateway:
             await own(exchange, route)
         elif method == "GET" and short.startswith("/history/"):
             await parts.histories.one(exchange, route, short[len("/history/") :])
+        elif method == "GET" and short.startswith("/jobs/"):
+            await parts.listing.one(exchange, route, short[len("/jobs/") :])
         elif method in ("GET", "HEAD") and short == "/view":
             await parts.views.one(exchange, route, path)
         else:

@@ -10,6 +10,7 @@ from online_runtime.gateway.archivist import Archivist
 from online_runtime.gateway.exchange import Exchange
 from online_runtime.gateway.histories import Histories
 from online_runtime.gateway.holding import Holding
+from online_runtime.gateway.job_listing import JobListing
 from online_runtime.gateway.ledger import JobLedger
 from online_runtime.gateway.load import Load
 from online_runtime.gateway.presence import control_token
@@ -40,6 +41,7 @@ class Parts:
     holding: Holding
     forwarding: Forwarding
     histories: Histories
+    listing: JobListing
     views: Views
     websockets: Websockets
     state: GatewayState
@@ -63,17 +65,19 @@ class Parts:
         resubmission = Resubmission(settings, ledger, upstream, watch, load)
         archiving = Archiving(ledger, upstream)
         histories = Histories(ledger, upstream, watch)
+        listing = JobListing(ledger, histories)
         prompts = Prompts(settings, ledger, upstream, holding, load)
         return cls(
             watch=watch,
             holding=holding,
             forwarding=forwarding,
             histories=histories,
+            listing=listing,
             views=Views(ledger, forwarding),
             websockets=Websockets(ledger, upstream, watch),
             state=GatewayState(watch, load, holding, ledger, control_token(settings.home)),
             archivist=Archivist(settings, ledger, upstream, watch, archiving, resubmission, gateway),
-            own_calls=_own_calls(prompts, Queues(ledger, upstream, watch), histories),
+            own_calls=_own_calls(prompts, Queues(ledger, upstream, watch), histories, listing),
             ledger=ledger,
             upstream=upstream,
             writer=writer,
@@ -86,7 +90,9 @@ class Parts:
         await self.upstream.close()
 
 
-def _own_calls(prompts: Prompts, queues: Queues, histories: Histories) -> Mapping[tuple[str, str], OwnCall]:
+def _own_calls(
+    prompts: Prompts, queues: Queues, histories: Histories, listing: JobListing
+) -> Mapping[tuple[str, str], OwnCall]:
     return {
         ("POST", "/prompt"): prompts.accept,
         ("GET", "/prompt"): queues.remaining,
@@ -95,4 +101,5 @@ def _own_calls(prompts: Prompts, queues: Queues, histories: Histories) -> Mappin
         ("POST", "/interrupt"): queues.interrupt,
         ("GET", "/history"): histories.all,
         ("POST", "/history"): histories.erase,
+        ("GET", "/jobs"): listing.all,
     }

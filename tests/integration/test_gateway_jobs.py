@@ -60,7 +60,7 @@ async def test_files_of_the_same_name_from_two_instances_are_kept_apart(house: G
     await house.start()
     first = await house.prompt(save())
     await house.finished(first)
-    house.route("b")
+    house.route("b", draining=("a",))
     await house.applied()
     second = await house.prompt(save())
     images = [image_of(await house.finished(prompt_id)) for prompt_id in (first, second)]
@@ -254,6 +254,26 @@ async def test_queues_of_all_instances_are_one_queue(house: GatewayHouse) -> Non
     assert set(listed) == prompts
     _, newest = await house.get("/history?max_items=1")
     assert list(newest) == [list(listed)[-1]]
+
+
+async def test_jobs_are_listed_with_files_under_their_prompt(house: GatewayHouse) -> None:
+    engine = await house.engine("a")
+    house.route("a")
+    await house.start()
+    done, open_one = await house.prompt(save()), await house.prompt(GATE)
+    await house.finished(done)
+    await until(lambda: engine.running, "the second to run")
+
+    async def statuses() -> bool:
+        _, listed = await house.get("/api/jobs?limit=10")
+        found = {job["id"]: job["status"] for job in listed["jobs"]}
+        return found == {done: "completed", open_one: "in_progress"} and listed["pagination"]["total"] == 2
+
+    await until(statuses, "the list")
+    _, job = await house.get(f"/api/jobs/{done}")
+    assert image_of(job)["subfolder"] == done
+    assert (await house.get("/api/jobs?limit=many"))[0] == 400
+    assert (await house.get(f"/api/jobs/{uuid.uuid4()}"))[0] == 404
 
 
 async def test_an_unknown_prompt_is_404_and_history_cannot_be_erased(house: GatewayHouse) -> None:
