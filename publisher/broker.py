@@ -52,4 +52,4 @@ def embedded_broker(home: Home) -> tuple[str, dict[str, Any]]:
         "store_processed": False,
         "polling_interval": POLL_SECONDS,
     }
-    return f"{NAME}://", options
+    return f"{NAME}://localhost", options  # the name is never looked up

@@ -108,7 +108,7 @@ def next_ordinal(tx: Transaction, deployment_id: int) -> int:
 def taken_slots(tx: Transaction) -> dict[int, str]:
     """Slot -> id of the live instance in it."""
     rows = tx.execute(select(InstanceRow.slot, InstanceRow.id).where(InstanceRow.stopped_at.is_(None)))
-    return dict(rows)
+    return {row.slot: row.id for row in rows}
 
 
 def ended_since(tx: Transaction, deployment_id: int, since: datetime) -> int:

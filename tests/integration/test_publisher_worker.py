@@ -120,6 +120,11 @@ class Plant:
         wait_until(lambda: self._state(number) in FINAL, limit_seconds, f"deployment {number} to end")
         return self.publisher.deployment("demo", number)
 
+    def succeeded(self) -> None:
+        """One deployment, brought to its good end."""
+        record = self.ended(self.deploy())
+        assert record.deployment.state is S.SUCCEEDED, record.error
+
     def _state(self, number: int) -> S:
         return self.publisher.deployment("demo", number).deployment.state
 
@@ -192,7 +197,7 @@ def test_a_workstation_is_frozen_proven_rotated_and_what_it_does_later_reaches_n
 
 def test_an_unchanged_deployment_says_so_within_seconds(plant: Plant) -> None:
     plant.start_worker()
-    plant.ended(plant.deploy())
+    plant.succeeded()
     began = time.monotonic()
     record = plant.ended(plant.deploy())
     assert record.deployment.outcome == "unchanged"
@@ -204,7 +209,7 @@ def test_the_worker_killed_in_a_state_is_followed_by_one_that_brings_it_to_its_e
     plant: Plant, state: S
 ) -> None:
     plant.start_worker()
-    plant.ended(plant.deploy())
+    plant.succeeded()
     plant.plugin("VERSION-2")
     number = plant.deploy()
     order = list(S)
@@ -220,7 +225,7 @@ def test_the_worker_killed_in_a_state_is_followed_by_one_that_brings_it_to_its_e
 
 def test_an_instance_that_is_killed_is_replaced(plant: Plant) -> None:
     plant.start_worker()
-    plant.ended(plant.deploy())
+    plant.succeeded()
     driver = ProcessDriver(plant.home.instances)
     (old,) = driver.list()
     driver.stop(old, grace_seconds=1.0)
