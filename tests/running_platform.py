@@ -1,4 +1,4 @@
-"""A whole platform on a home of its own: `stillframe up` and the CLI as a user runs them, real processes throughout."""
+"""A whole platform on a home of its own: `stillframe up` and the CLI as a user runs them, real processes."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
+
+from workstation.home import open_home
 
 STANDIN = Path(__file__).parent / "fakes" / "standin_comfyui.py"
 CLI = (sys.executable, "-m", "web.cli.main")
@@ -146,7 +148,7 @@ class Platform:
 def running(folder: Path, settings: Mapping[str, object] = QUICK) -> Iterator[Platform]:
     """A platform on `folder`/home that is up, and down again with all its instances at the end."""
     home = folder / "home"
-    home.mkdir(mode=0o700)
+    open_home(home)
     lines = [f"{name} = {value}" for name, value in settings.items()]
     (home / "settings.toml").write_text("\n".join(lines) + "\n")
     platform = Platform(home)
