@@ -109,16 +109,18 @@ def body(database: JobsDatabase, service: str, prompt_id: str) -> bytes | None:
 
 
 def newest_file(database: JobsDatabase, service: str, kind: str, subfolder: str, filename: str) -> str | None:
-    """The prompt that last archived a file of this name, or None."""
+    """The last accepted prompt whose archive holds a file of this name, or None."""
+    same = (table.c.service == job_files.c.service) & (table.c.prompt_id == job_files.c.prompt_id)
     query = (
         select(job_files.c.prompt_id)
+        .join(table, same)
         .where(
             job_files.c.service == service,
             job_files.c.kind == kind,
             job_files.c.subfolder == subfolder,
             job_files.c.filename == filename,
         )
-        .order_by(job_files.c.archived_at.desc())
+        .order_by(table.c.accepted_at.desc(), job_files.c.archived_at.desc())
         .limit(1)
     )
     with database.read() as connection:
