@@ -1,7 +1,7 @@
 """What every driver can do. One contract suite in tests/contract/drivers runs on each of them.
 
-The caller chooses the id before the start, so each call may be repeated, and a started instance is found again
-by its id. A driver never owns a rollout: it starts, looks, stops and reads logs.
+The caller chooses the id before the start, so each call may be repeated, and a started instance is found
+again by its id. A driver never owns a rollout: it starts, looks, stops and reads logs.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""The control plane is killed (SIGKILL) at every point of a deployment; the next one brings it to the same end."""
+"""The control plane is killed (SIGKILL) at every point of a deployment; the next one brings it to the same
+end.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole publisher with real processes: uv, a frozen workstation, the worker, instances of a stand-in engine."""
+"""The whole publisher with real processes: uv, a frozen workstation, the worker, a stand-in engine."""
 
 from __future__ import annotations
 
