@@ -69,9 +69,7 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
     reader, writer = os.pipe()
     command = [sys.executable, "-m", "web.server", "--home", str(home), "--port", str(port)]
     environment = {**os.environ, "STILLFRAME_WRONG_PASSWORDS": "5"}
-    process = subprocess.Popen(
-        [*command, "--announce-fd", str(writer)], pass_fds=(writer,), env=environment
-    )
+    process = subprocess.Popen([*command, "--announce-fd", str(writer)], pass_fds=(writer,), env=environment)
     os.close(writer)
     try:
         with os.fdopen(reader) as pipe:
@@ -89,6 +87,20 @@ def is_problem(answer: Answer, status: int, name: str) -> Any:
     assert answer.json["type"] == f"urn:stillframe:problem:{name}"
     assert answer.json["status"] == status
     return answer.json
+
+
+def first_event(door: Door, path: str) -> tuple[str, Any]:
+    """The first server-sent event at `path`, read from the live stream."""
+    secret = base64.b64encode(f"admin:{door.password}".encode()).decode()
+    connection = http.client.HTTPConnection(urlsplit(door.url).netloc, timeout=30)
+    try:
+        connection.request("GET", path, headers={"Authorization": f"Basic {secret}"})
+        answer = connection.getresponse()
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        fields = dict(line.decode().rstrip("\n").split(": ", 1) for line in iter(answer.readline, b"\n"))
+        return fields["event"], json.loads(fields["data"])
+    finally:
+        connection.close()
 
 
 def test_the_health_of_the_door_and_its_front_page_need_no_sign_in(door: Door) -> None:
@@ -136,6 +148,7 @@ def test_a_deployment_has_its_place_and_a_second_one_names_the_first(door: Door)
     problem = is_problem(second, 409, "deployment-in-progress")
     assert (problem["number"], problem["by"], problem["state"]) == (first.json["number"], "admin", "queued")
     place = first.headers["location"]
+    assert first_event(door, f"{place}/events") == ("state", {"state": "queued"})
     assert door.ask("POST", f"{place}/cancel").status == 202
     record = door.ask("GET", place).json
     assert (record["deployment"]["note"], record["deployment"]["source"]) == ("one", "API")

@@ -1,4 +1,4 @@
-"""Bad input at the command line: a sentence, its exit code, and nothing changed. Real processes on a real home."""
+"""Bad input at the command line: a sentence, its exit code, and nothing changed."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_a_requirement_that_would_replace_torch_is_refused(home: Home, tmp_path:
     with zipfile.ZipFile(wheel, "w") as made:
         made.writestr("torch.py", "")
         made.writestr("torch-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: torch\nVersion: 1.0\n")
-        made.writestr("torch-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        made.writestr("torch-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
         made.writestr("torch-1.0.dist-info/RECORD", "")
     sentence = refused(home, 6, "deps", "add", "studio", str(wheel))
     assert "torch" in sentence and "1.0" in sentence

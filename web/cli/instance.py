@@ -28,15 +28,16 @@ def list_all(project: ProjectArgument, home: HomeOption = None, as_json: JsonOpt
             one.id,
             one.snapshot_number,
             one.gpu,
-            one.state,
-            one.healthy,
+            None if one.stopped_at else one.state,
+            None if one.stopped_at else one.healthy,
             one.started_at,
+            one.stopped_at,
             one.restarts,
             one.problem,
         )
         for one in found
     ]
-    columns = ("ID", "SNAPSHOT", "GPU", "STATE", "HEALTHY", "STARTED", "RESTARTS", "PROBLEM")
+    columns = ("ID", "SNAPSHOT", "GPU", "STATE", "HEALTHY", "STARTED", "STOPPED", "RESTARTS", "PROBLEM")
     table(found, columns, rows, as_json=as_json, none=f"No instances: stillframe deploy {project}")
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from web.errors import DemoFailed
 
 COMMAND_LIMIT_SECONDS = 900.0
-UP_LIMIT_SECONDS = 120.0
+UP_LIMIT_SECONDS = 150.0
 END_LIMIT_SECONDS = 120.0  # instances get 30 s each to end by themselves
 
 

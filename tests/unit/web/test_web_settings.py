@@ -39,7 +39,8 @@ def test_an_unknown_key_is_refused_with_its_name_and_an_example(
 
 
 @pytest.mark.parametrize(
-    "line", ['bake_seconds = "soon"', "slots = 1.5", "slots = true", "bake_seconds = -1", "hosts = [1]", "a = = b"]
+    "line",
+    ['bake_seconds = "soon"', "slots = 1.5", "slots = true", "bake_seconds = -1", "hosts = [1]", "a = = b"],
 )
 def test_a_value_of_the_wrong_kind_is_refused(tmp_path: Path, line: str) -> None:
     (tmp_path / "settings.toml").write_text(line)
@@ -49,7 +50,9 @@ def test_a_value_of_the_wrong_kind_is_refused(tmp_path: Path, line: str) -> None
 
 
 def test_the_worker_reads_what_the_door_handed_over(tmp_path: Path) -> None:
-    chosen = read_settings(tmp_path, {"STILLFRAME_SLOTS": "3", "STILLFRAME_DATABASE_URL": "postgresql://u:p@h/d"})
+    chosen = read_settings(
+        tmp_path, {"STILLFRAME_SLOTS": "3", "STILLFRAME_DATABASE_URL": "postgresql://u:p@h/d"}
+    )
     file = hand_over(tmp_path, chosen.platform)
     assert read_handed_over(file) == chosen.platform
     assert stat.S_IMODE(file.stat().st_mode) == 0o600

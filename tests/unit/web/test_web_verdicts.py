@@ -25,7 +25,11 @@ def errors_of_all_packages() -> Iterator[type[BaseException]]:
             if ".versions." in found.name or not found.name.rpartition(".")[2].isidentifier():
                 continue
             for thing in vars(importlib.import_module(found.name)).values():
-                if inspect.isclass(thing) and issubclass(thing, BaseException) and thing.__module__ == found.name:
+                if (
+                    inspect.isclass(thing)
+                    and issubclass(thing, BaseException)
+                    and thing.__module__ == found.name
+                ):
                     yield thing
 
 
