@@ -10,6 +10,7 @@ WebError
 ├── PortTaken
 ├── PartDidNotStart
 ├── CredentialsWrong
+├── AccountNotFound
 ├── TooManyAttempts
 ├── OriginRefused
 ├── BodyTooLarge
@@ -123,6 +124,15 @@ class CredentialsWrong(WebError):
             "Sign in with the admin password (HTTP Basic) that `stillframe up` printed at its first start, "
             "or with an API key as `Authorization: Bearer KEY`."
         )
+
+
+class AccountNotFound(WebError):
+    """No account of that name."""
+
+    def __init__(self, name: str, existing: Sequence[str]) -> None:
+        self.name, self.existing = name, tuple(existing)
+        known = ", ".join(existing) or "none yet: the first `stillframe up` makes admin"
+        super().__init__(f"There is no account {name!r} (accounts: {known}).")
 
 
 class TooManyAttempts(WebError):

@@ -75,7 +75,7 @@ _TABLE: Mapping[Verdict, Mapping[str, str]] = {
         "snapshotter.errors": "SnapshotNotFound",
         "online_runtime.gateway.errors": "UnknownPath UnknownService PromptUnknown FileMissing",
         "publisher.errors": "ServiceNotFound DeploymentNotFound InstanceNotFound TokenNotFound",
-        "web.errors": "HomeNotFound CallNotFound",
+        "web.errors": "HomeNotFound CallNotFound AccountNotFound",
     },
     Verdict(422, NOT_FOUND): {"web.errors": "ModelsMissing"},
     Verdict(409, CONFLICT): {

@@ -2,7 +2,8 @@
 
     python tests/benchmarks/bench_cli.py [--repeat N] [--home HOME --project NAME]
 
-With --home and --project (a running `stillframe up`, something deployed) a deploy that changes nothing is timed.
+With --home and --project (a running `stillframe up`, something deployed) a deploy that changes
+nothing is timed.
 """
 
 from __future__ import annotations

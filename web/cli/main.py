@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import typer
 
 from web.cli import (
+    account,
     demo,
     deploy,
     deployment,
@@ -41,7 +42,7 @@ demo.add_to(app)
 for noun in (project, plugin, deps, model, workstation, snapshot):
     noun.add_to(app)
 deploy.add_to(app)
-for noun in (deployment, service, instance):
+for noun in (deployment, service, instance, account):
     noun.add_to(app)
 doctor.add_to(app)
 

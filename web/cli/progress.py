@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 0.2
 SUCCEEDED = "succeeded"
+MOVE = "AdvanceTo"  # of interest in the history, not to somebody who waits
 
 
 def follow(
@@ -74,7 +75,7 @@ def watch_until_final(
             record = here.publisher.deployment(project, number)
             ended = [event for event in record.events if event.ended_at is not None]
             for event in ended[told:]:
-                if not quiet:
+                if not quiet and event.kind != MOVE:
                     typer.echo(step_line(event))
             told = len(ended)
             if record.deployment.final:
