@@ -8,15 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import structlog
-
 from publisher.settings import Settings
 from workstation.layout import Home
 
 TICK = "publisher.tick_deployment"
 QUEUE = "stillframe"
-
-log = structlog.get_logger("publisher.tasks")
 
 
 def make_app(home: Home, settings: Settings) -> Any:
@@ -64,6 +60,9 @@ def waker(home: Home, settings: Settings) -> Callable[[int], None]:
             app = make_app(home, settings)
             app.send_task(TICK, args=[deployment_id], retry=False)
         except (OSError, KombuError) as problem:
+            import structlog  # costs a command 0.15 s, and this is rare
+
+            log = structlog.get_logger("publisher.tasks")
             log.warning("wake_up_not_sent", deployment_id=deployment_id, problem=str(problem))
 
     return wake

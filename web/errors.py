@@ -267,7 +267,8 @@ class DeploymentNotSucceeded(WebError):
     def __init__(self, project: str, number: int, state: str, reason: str) -> None:
         self.project, self.number, self.state, self.reason = project, number, state, reason
         super().__init__(
-            f"Deployment {number} of {project} ended {state}: {reason or 'no reason recorded'} "
+            f"Deployment {number} of {project} ended {state}: "
+            f"{(reason or 'no reason recorded').rstrip('.')}. "
             f"What it did, step by step: stillframe deployment show {project} {number}"
         )
 

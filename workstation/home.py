@@ -39,7 +39,8 @@ def _make(home: Home) -> None:
     """home.toml comes last: a folder that has it has everything."""
     if home.root.is_dir():
         # A half-made home is completed; a folder full of something else is not taken over.
-        ours = {folder.name for folder in _folders(home)}
+        # settings.toml may be written before the first start.
+        ours = {"settings.toml", *(folder.name for folder in _folders(home))}
         strangers = sorted(entry.name for entry in home.root.iterdir() if entry.name not in ours)
         if strangers and not any(name.startswith(".home.toml.") for name in strangers):
             raise HomeUnreadable(home.root, f"it is not empty (it holds {strangers[0]!r})")

@@ -12,6 +12,7 @@ import typer
 
 from web.cli import (
     account,
+    base,
     demo,
     deploy,
     deployment,
@@ -39,7 +40,7 @@ app = typer.Typer(
 )
 up.add_to(app)
 demo.add_to(app)
-for noun in (project, plugin, deps, model, workstation, snapshot):
+for noun in (base, project, plugin, deps, model, workstation, snapshot):
     noun.add_to(app)
 deploy.add_to(app)
 for noun in (deployment, service, instance, account):
@@ -48,7 +49,7 @@ doctor.add_to(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Entry point: runs one command and exits with a code from the table in web/errors.py."""
+    """Entry point: runs one command and exits with a code from the table in web/verdicts.py."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug, as_json = "--debug" in words, "--json" in words
     words = [word for word in words if word != "--debug"]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from web.cli.options import HomeOption, JsonOption, ProjectArgument, YesOption, noun
+
+if TYPE_CHECKING:
+    from publisher.history import ServiceView
 
 app = noun("service", "Online services: what serves, its configuration, its tokens, calls to it.")
 tokens = noun("token", "Tokens of a service: what callers authorise themselves with.")
@@ -28,11 +31,11 @@ def show_one(project: ProjectArgument, home: HomeOption = None, as_json: JsonOpt
     here = opened(home)
     view = here.publisher.service(project)
     address = endpoint(here, project)
-    lines = [f"{name.replace('_', ' '):<22} {value}" for name, value in flat(view)]
+    lines = [f"{name:<15} {value}" for name, value in overview(view)]
     show(
         {"service": view, "endpoint": address},
         *lines,
-        f"{'endpoint':<22} {address or 'not up'}",
+        f"{'endpoint':<15} {address or 'nobody serves it: run stillframe up'}",
         as_json=as_json,
     )
 
@@ -169,6 +172,32 @@ def revoke_token(
     confirm(f"Revoke token {token_id} of {project}?", yes=yes)
     here.publisher.revoke_token(project, token_id)
     show({"revoked": token_id}, f"Token {token_id} is revoked.", as_json=as_json)
+
+
+def overview(view: ServiceView) -> list[tuple[str, str]]:
+    """What a person asks first of a service: what serves, how many of how many, since when."""
+    from web.cli.output import cell
+
+    serving, active = view.serving, view.active
+    live = [instance for instance in view.instances if instance.stopped_at is None]
+    smoke = view.configuration.get("smoke_workflow")
+    return [
+        ("service", view.name),
+        (
+            "serves",
+            f"snapshot {serving.snapshot_number} ({serving.snapshot_id[:12]})" if serving else "nothing yet",
+        ),
+        ("since", f"deployment {serving.number}" if serving else "-"),
+        ("instances", f"{view.instances_accepting} of {view.instances_wanted} accept calls"),
+        *(("", f"{one.id}  {cell(one.state)}  snapshot {one.snapshot_number}") for one in live),
+        ("configuration", f"version {view.configuration_version}"),
+        (
+            "smoke workflow",
+            f"{len(smoke)} nodes" if smoke else "none: a deployment proves start and imports only",
+        ),
+        ("deploying", f"deployment {active.number}: {active.state.value}" if active else "-"),
+        *([("stopped", cell(view.stopped_at))] if view.stopped_at else []),
+    ]
 
 
 def flat(view: object) -> list[tuple[str, str]]:
