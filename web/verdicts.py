@@ -49,7 +49,6 @@ _TABLE: Mapping[Verdict, Mapping[str, str]] = {
         "online_runtime.instance.errors": "InstanceError",
         "online_runtime.jobs.errors": "JobsError IllegalJobMove JobsDatabaseClosed",
         "online_runtime.gateway.errors": "GatewayError GatewayFault",
-        "online_runtime.gateway.frames": "FrameRefused",
         "publisher.errors": "PublisherError IllegalMove LeaseLost",
         "publisher.drivers.errors": "DriverError BadInstanceId",
         "web.errors": "WebError",

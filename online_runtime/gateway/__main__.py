@@ -15,12 +15,14 @@ import uvicorn
 from online_runtime.gateway.app import Gateway
 from online_runtime.gateway.errors import BadSetting, GatewayError
 from online_runtime.gateway.settings import GatewaySettings
-from online_runtime.gateway.websocket_door import WebsocketDoor
 from online_runtime.jobs.database import open_jobs
 from online_runtime.jobs.errors import JobsError
 from workstation.layout import Home
 
 BACKLOG = 2048
+PING_SECONDS = 20.0
+SILENCE_SECONDS = 40.0  # a websocket peer that leaves a ping unanswered for this long is gone
+MESSAGE_LIMIT_BYTES = 16 * 1024 * 1024
 IDLE_CALLER_SECONDS = 75  # longer than callers keep idle connections, so that they close them, not we
 
 
@@ -60,11 +62,16 @@ def server(gateway: Gateway, settings: GatewaySettings) -> uvicorn.Server:
             gateway,
             loop="uvloop",
             http="httptools",
-            ws=WebsocketDoor,
+            ws="websockets-sansio",
+            ws_max_size=MESSAGE_LIMIT_BYTES,
+            ws_ping_interval=PING_SECONDS,
+            ws_ping_timeout=SILENCE_SECONDS,
+            ws_per_message_deflate=False,  # previews are pictures: compressing them again only costs time
             lifespan="on",
             proxy_headers=False,
             access_log=False,
             log_config=None,
+            log_level="warning",  # below that, uvicorn logs the targets of websockets, tokens included
             server_header=False,
             date_header=False,
             timeout_keep_alive=IDLE_CALLER_SECONDS,

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlencode
 import aiohttp
 import structlog
 
-from online_runtime.gateway.exchange import Send
+from online_runtime.gateway.caller_socket import CallerSocket
 from online_runtime.gateway.outputs import outside
 from online_runtime.gateway.routing import RouteInstance
 from online_runtime.gateway.upstream import Upstream, url_of
@@ -34,8 +34,8 @@ class MergedSocket:
     The sid comes once, the queue's length is the sum, and files in `executed` get their prompt's subfolder.
     """
 
-    def __init__(self, upstream: Upstream, send: Send, query: str, client_id: str) -> None:
-        self._upstream, self._send, self.client_id = upstream, send, client_id
+    def __init__(self, upstream: Upstream, caller: CallerSocket, query: str, client_id: str) -> None:
+        self._upstream, self._caller, self.client_id = upstream, caller, client_id
         self._query = urlencode({**dict(parse_qsl(query, keep_blank_values=True)), "clientId": client_id})
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._sockets: dict[str, aiohttp.ClientWebSocketResponse] = {}
@@ -101,9 +101,9 @@ class MergedSocket:
             if message.type is aiohttp.WSMsgType.TEXT:
                 text = self._for_caller(instance.id, message.data)
                 if text is not None:
-                    await self._send({"type": "websocket.send", "text": text})
+                    await self._caller.text(text)
             elif message.type is aiohttp.WSMsgType.BINARY:
-                await self._send({"type": "websocket.send", "bytes": message.data})
+                await self._caller.binary(message.data)
 
     def _for_caller(self, instance_id: str, text: str) -> str | None:
         """What the caller gets of an engine's message; None: nothing."""

@@ -6,6 +6,7 @@ import asyncio
 import uuid
 from urllib.parse import parse_qs
 
+from online_runtime.gateway.caller_socket import CallerSocket
 from online_runtime.gateway.exchange import Receive, Scope, Send
 from online_runtime.gateway.ledger import JobLedger
 from online_runtime.gateway.merged_socket import MergedSocket
@@ -35,14 +36,21 @@ class Websockets:
         client_id = parse_qs(query).get("clientId", [""])[0] or uuid.uuid4().hex
         await receive()  # websocket.connect
         await send({"type": "websocket.accept"})
-        socket = MergedSocket(self._upstream, send, query, client_id)
+        caller = CallerSocket(send)
+        socket = MergedSocket(self._upstream, caller, query, client_id)
         self._replace(route.name, socket)
-        keeper = asyncio.create_task(self._keep(socket, send, route, token))
+        work = [
+            asyncio.create_task(one, name=f"websocket of {client_id}")
+            for one in (_read(receive, socket), self._keep(socket, caller, route, token), caller.ended.wait())
+        ]
         try:
-            while (message := await receive())["type"] == "websocket.receive":
-                await socket.from_caller(message.get("text"), message.get("bytes"))
+            first, _ = await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
+            for task in first:
+                task.result()
         finally:
-            keeper.cancel()
+            caller.ended.set()
+            for task in work:
+                task.cancel()
             socket.detach()
             if self._open.get((route.name, client_id)) is socket:
                 del self._open[route.name, client_id]
@@ -53,23 +61,25 @@ class Websockets:
             old.detach()
         self._open[service, socket.client_id] = socket
 
-    async def _keep(self, socket: MergedSocket, send: Send, opened: ServiceRoute, token: str) -> None:
+    async def _keep(
+        self, socket: MergedSocket, caller: CallerSocket, opened: ServiceRoute, token: str
+    ) -> None:
         """Follow the table; close when the token is revoked or what the socket was opened on is drained."""
         idle_looks = 0
         while True:
             route = self._watch.service(opened.name)
             if route is None:
-                await _close(send, COME_BACK, "The service is gone.")
+                await caller.close(COME_BACK, "The service is gone.")
                 return
             if not is_valid(route, token):
-                await _close(send, TOKEN_REVOKED, "The token was revoked.")
+                await caller.close(TOKEN_REVOKED, "The token was revoked.")
                 return
             socket.follow(route.instances)
             rotated = _rotated(opened, route)
             idle = rotated and not await self._busy(socket, opened, route)
             idle_looks = idle_looks + 1 if idle else 0
             if idle_looks > 1:  # twice, so that the last events of the last job have passed
-                await _close(send, COME_BACK, "The service was rotated; connect again.")
+                await caller.close(COME_BACK, "The service was rotated; connect again.")
                 return
             await self._watch.changed(LOOK_SECONDS if rotated else 60.0)
 
@@ -87,5 +97,7 @@ def _rotated(opened: ServiceRoute, now: ServiceRoute) -> bool:
     return not before & {instance.snapshot_id for instance in now.accepting}
 
 
-async def _close(send: Send, code: int, reason: str) -> None:
-    await send({"type": "websocket.close", "code": code, "reason": reason})
+async def _read(receive: Receive, socket: MergedSocket) -> None:
+    """Pass on what the caller sends, until it hangs up."""
+    while (message := await receive())["type"] == "websocket.receive":
+        await socket.from_caller(message.get("text"), message.get("bytes"))

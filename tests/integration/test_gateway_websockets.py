@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -80,6 +81,7 @@ async def test_an_instance_never_sees_the_token_of_a_websocket(house: GatewayHou
     await listen(house)
     own = next(request for request in engine.requests if request.query.get("clientId") == "me")
     assert "token" not in own.query_string and TOKEN not in str(own.headers)
+    assert TOKEN not in (house.root / "gateway.log").read_text()
 
 
 async def test_a_websocket_with_a_wrong_token_is_refused_with_401(house: GatewayHouse) -> None:
@@ -153,3 +155,49 @@ async def test_a_gateway_that_stops_tells_its_sockets_to_come_back(house: Gatewa
     house.process.terminate()
     await asyncio.wait_for(listener.task, 10)
     assert listener.socket.close_code == 1012
+
+
+async def test_an_engine_waits_for_a_slow_caller_and_nothing_is_lost(
+    house: GatewayHouse,
+) -> None:
+    engine = await house.engine("a")
+    house.route("a")
+    await house.start()
+    socket = await house.session.ws_connect(house.path("/ws?clientId=me"), max_msg_size=0)
+    await until(lambda: "me" in engine.sockets, "the upstream socket")
+    frames, sent = 100, 0
+
+    async def flood() -> None:
+        nonlocal sent
+        for number in range(frames):
+            await engine.sockets["me"].send_bytes(number.to_bytes(4, "big") + bytes(1_000_000))
+            sent += 1
+
+    flooding = asyncio.create_task(flood())
+    before = -1
+    while sent != before:  # until it stands still: a second without a frame
+        before = sent
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(flooding), 1.0)
+    assert sent < frames / 2
+    numbers = []
+    while len(numbers) < frames:
+        message = await socket.receive(timeout=10)
+        if message.type is aiohttp.WSMsgType.BINARY:
+            numbers.append(int.from_bytes(message.data[:4], "big"))
+            assert len(message.data) == 1_000_004
+    assert numbers == list(range(frames))
+    await flooding
+
+
+async def test_a_message_over_the_limit_closes_its_socket_and_no_other(house: GatewayHouse) -> None:
+    await house.engine("a")
+    house.route("a")
+    await house.start()
+    listener, other = await listen(house), await listen(house, "other")
+    with contextlib.suppress(ConnectionError):
+        await listener.socket.send_bytes(bytes(17 * 1024 * 1024))
+    await asyncio.wait_for(listener.task, 10)
+    assert listener.socket.close_code in (1009, 1006)  # 1006: the close frame met bytes still on their way
+    await house.prompt(save(), client_id="other")
+    await until(lambda: other.of("execution_success"), "events at the other")

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import struct
 import uuid
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from online_runtime.gateway import errors
 from online_runtime.gateway.entries import end_of
 from online_runtime.gateway.errors import GatewayError, PromptInvalid, TokenRefused
 from online_runtime.gateway.files import Span, span_of
-from online_runtime.gateway.frames import FrameReader, FrameRefused, Message, Opcode, frame, unmasked
 from online_runtime.gateway.load import Load
 from online_runtime.gateway.outputs import inside, named_files, outside
 from online_runtime.gateway.problems import STATUS
@@ -128,54 +123,3 @@ def test_the_least_busy_accepting_instance_is_chosen() -> None:
 )
 def test_ranges_are_read_as_rfc_9110_says(asked: str | None, span: Span | None) -> None:
     assert span_of(asked, 10) == span
-
-
-def masked(opcode: Opcode, data: bytes, *, final: bool = True) -> bytes:
-    """A frame as a caller sends it."""
-    key = os.urandom(4)
-    head = bytearray(frame(opcode, data)[: len(frame(opcode, data)) - len(data)])
-    head[0] = (0x80 if final else 0) | opcode
-    head[1] |= 0x80
-    return bytes(head) + key + unmasked(data, key)
-
-
-@settings(deadline=None, max_examples=40)
-@given(
-    sizes=st.lists(st.sampled_from([0, 1, 3, 125, 126, 127, 65535, 65536, 70001]), max_size=4),
-    cuts=st.integers(50, 40_000),
-)
-def test_messages_come_out_as_they_went_in_however_they_are_cut(sizes: list[int], cuts: int) -> None:
-    messages = [Message(Opcode.BINARY, bytes(index % 251 for index in range(size))) for size in sizes]
-    stream = b"".join(masked(message.opcode, message.data) for message in messages)
-    reader, found = FrameReader(1 << 20), []
-    for start in range(0, len(stream), cuts):
-        found += reader.feed(stream[start : start + cuts])
-    assert found == messages
-
-
-def test_parts_of_a_message_are_put_together_around_control_frames() -> None:
-    reader = FrameReader(100)
-    stream = (
-        masked(Opcode.TEXT, b"he", final=False)
-        + masked(Opcode.PING, b"p")
-        + masked(Opcode.CONTINUATION, b"llo")
-    )
-    assert list(reader.feed(stream)) == [Message(Opcode.PING, b"p"), Message(Opcode.TEXT, b"hello")]
-
-
-@pytest.mark.parametrize(
-    ("data", "code"),
-    [
-        (frame(Opcode.TEXT, b"not masked"), 1002),
-        (masked(Opcode.CONTINUATION, b"of nothing"), 1002),
-        (struct.pack("!BB", 0x83, 0x80), 1002),
-        (struct.pack("!BB", 0xC1, 0x80), 1002),
-        (masked(Opcode.PING, bytes(126)), 1002),
-        (masked(Opcode.BINARY, bytes(101)), 1009),
-        (struct.pack("!BBQ", 0x82, 0xFF, 2**62), 1009),
-    ],
-)
-def test_broken_frames_are_refused_with_the_code_for_it(data: bytes, code: int) -> None:
-    with pytest.raises(FrameRefused) as refused:
-        list(FrameReader(100).feed(data))
-    assert refused.value.code == code
