@@ -24,6 +24,20 @@ POINTS = (
     "view-linked",
     "view-renamed",
 )
+# Passed only by what carries snapshots between homes: export, import, push, pull.
+TRANSFER_POINTS = (
+    "export-frame-written",
+    "export-journaled",
+    "export-finished",
+    "export-renamed",
+    "import-record-stored",
+    "import-object-stored",
+    "import-stored",
+    "push-object-sent",
+    "push-objects-sent",
+    "push-manifest-written",
+    "push-published",
+)
 
 _armed: dict[str, int] = {}
 
@@ -33,8 +47,9 @@ def arm(point: str, passage: int = 1) -> None:
 
     Raises ValueError for an unknown point.
     """
-    if point not in POINTS:
-        raise ValueError(f"{point!r} is no crash point; there are {', '.join(POINTS)}")
+    known = (*POINTS, *TRANSFER_POINTS)
+    if point not in known:
+        raise ValueError(f"{point!r} is no crash point; there are {', '.join(known)}")
     _armed[point] = passage
 
 
@@ -49,7 +64,7 @@ def crash_point(point: str) -> None:
 
 def _arm_from_environment() -> None:
     point, _, passage = os.environ.get("STILLFRAME_CRASH_AT", "").partition(":")
-    if point in POINTS:  # The publisher has points of its own under the same variable.
+    if point in (*POINTS, *TRANSFER_POINTS):  # The publisher has points of its own under the same variable.
         arm(point, int(passage or 1))
 
 
