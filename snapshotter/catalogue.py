@@ -11,6 +11,8 @@ from snapshotter.manifest import Snapshot, from_json
 MANIFEST = "manifest.json"
 PARTIAL = ".partial-"
 SHORTEST_PREFIX = 6
+REMOVED = ".removed-"
+LAST_NUMBER = ".last-number"  # The highest number that was ever deleted: a number means one snapshot for ever.
 _FOLDER = re.compile(r"([1-9]\d*)-([0-9a-f]{12})")
 
 
@@ -32,6 +34,19 @@ def numbered(folder: Path) -> list[tuple[int, Path]]:
         return []
     matches = [(_FOLDER.fullmatch(path.name), path) for path in folder.iterdir()]
     return sorted(((int(match[1]), path) for match, path in matches if match), reverse=True)
+
+
+def next_number(folder: Path) -> int:
+    """The number of the next snapshot: above all that are there, and all that ever were."""
+    return 1 + max([last_deleted(folder), *(number for number, _ in numbered(folder))])
+
+
+def last_deleted(folder: Path) -> int:
+    """The highest number of a snapshot that was deleted; 0 when none was."""
+    try:
+        return int((folder / LAST_NUMBER).read_text())
+    except FileNotFoundError:
+        return 0
 
 
 def read_snapshot(path: Path) -> Snapshot:

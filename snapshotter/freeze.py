@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from snapshotter.catalogue import MANIFEST, PARTIAL, latest_snapshot, numbered
+from snapshotter.catalogue import MANIFEST, PARTIAL, latest_snapshot, next_number
 from snapshotter.component_tree import ComponentTree
 from snapshotter.crash import crash_point
 from snapshotter.describe.packages import frozen_packages, interpreter_links
@@ -275,7 +275,7 @@ def _snapshot(
     facts: Mapping[str, Any],
     newest: Snapshot | None,
 ) -> Snapshot:
-    number = 1 + max((number for number, _ in numbered(folder)), default=0)
+    number = next_number(folder)
     parent = newest.id if newest else None
     identity = snapshot_id(components)
     return Snapshot(
