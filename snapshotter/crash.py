@@ -38,6 +38,25 @@ TRANSFER_POINTS = (
     "push-manifest-written",
     "push-published",
 )
+# Passed only by what keeps the store: restore, delete, garbage collection.
+RESTORE_POINTS = (
+    "restore-kept",
+    "restore-built",
+    "restore-moved-aside",
+    "restore-put",
+    "restore-swapped",
+    "restore-committed",
+)
+DELETE_POINTS = ("delete-counted", "delete-renamed", "delete-removed")
+COLLECT_POINTS = (
+    "collect-marked",
+    "collect-distrusted",
+    "collect-view-renamed",
+    "collect-view-removed",
+    "collect-object-removed",
+    "collect-swept",
+)
+_KNOWN = (*POINTS, *TRANSFER_POINTS, *RESTORE_POINTS, *DELETE_POINTS, *COLLECT_POINTS)
 
 _armed: dict[str, int] = {}
 
@@ -47,9 +66,8 @@ def arm(point: str, passage: int = 1) -> None:
 
     Raises ValueError for an unknown point.
     """
-    known = (*POINTS, *TRANSFER_POINTS)
-    if point not in known:
-        raise ValueError(f"{point!r} is no crash point; there are {', '.join(known)}")
+    if point not in _KNOWN:
+        raise ValueError(f"{point!r} is no crash point; there are {', '.join(_KNOWN)}")
     _armed[point] = passage
 
 
@@ -64,7 +82,7 @@ def crash_point(point: str) -> None:
 
 def _arm_from_environment() -> None:
     point, _, passage = os.environ.get("STILLFRAME_CRASH_AT", "").partition(":")
-    if point in (*POINTS, *TRANSFER_POINTS):  # The publisher has points of its own under the same variable.
+    if point in _KNOWN:  # The publisher has points of its own under the same variable.
         arm(point, int(passage or 1))
 
 

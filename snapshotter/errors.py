@@ -16,7 +16,13 @@ step.
     ├── SnapshotNotFound
     ├── AmbiguousSnapshot
     ├── ForkFailed               a forked scanner or reader died
-    └── NoSyncfs                 this system cannot make the store durable
+    ├── NoSyncfs                 this system cannot make the store durable
+    ├── WorkstationRuns          a restore while the workstation's engine is at work
+    ├── NotRestorable            a snapshot that cannot be put into this workstation
+    ├── NoRoomToRestore
+    ├── SnapshotNeeded           deleting what a deployment, an instance or the history needs
+    ├── StoreBusy                others are in the store and do not leave
+    └── NotCollectable           what is needed cannot be told, so nothing is removed
 
 The arguments of an error are its fields, so that errors travel between forked processes unchanged.
 """
@@ -262,4 +268,82 @@ class NoSyncfs(SnapshotterError):
         return (
             f"The store could not be written through to its disk ({self.reason}): check the disk, then "
             "freeze again."
+        )
+
+
+class WorkstationRuns(SnapshotterError):
+    """The engine of the workstation runs, and would read and write files while they are replaced."""
+
+    def __init__(self, project: str) -> None:
+        super().__init__(project)
+        self.project = project
+
+    def sentence(self) -> str:
+        return (
+            f"The workstation of {self.project} runs: `stillframe workstation stop {self.project}`, then "
+            "restore again. Nothing was changed."
+        )
+
+
+class NotRestorable(SnapshotterError):
+    """A snapshot whose parts cannot be put into this workstation; `reason` says which and what to do."""
+
+    def __init__(self, snapshot: str, reason: str) -> None:
+        super().__init__(snapshot, reason)
+        self.snapshot, self.reason = snapshot, reason
+
+    def sentence(self) -> str:
+        return f"Snapshot {self.snapshot} cannot be restored: {self.reason}. Nothing was changed."
+
+
+class NoRoomToRestore(SnapshotterError):
+    """The disk has no room for the restored files beside those that they replace."""
+
+    def __init__(self, needed_bytes: int, free_bytes: int) -> None:
+        super().__init__(needed_bytes, free_bytes)
+        self.needed_bytes, self.free_bytes = needed_bytes, free_bytes
+
+    def sentence(self) -> str:
+        return (
+            f"A restore builds its files beside the present ones and needs {self.needed_bytes} bytes; "
+            f"{self.free_bytes} are free. Nothing was changed. Free some space, then restore again."
+        )
+
+
+class SnapshotNeeded(SnapshotterError):
+    """A snapshot that something still needs cannot be deleted; `reason` names what."""
+
+    def __init__(self, snapshot: str, reason: str) -> None:
+        super().__init__(snapshot, reason)
+        self.snapshot, self.reason = snapshot, reason
+
+    def sentence(self) -> str:
+        return f"Snapshot {self.snapshot} is needed: {self.reason}. It was not deleted."
+
+
+class StoreBusy(SnapshotterError):
+    """Freezes or views were being made during the whole wait for the store."""
+
+    def __init__(self, limit_seconds: float) -> None:
+        super().__init__(limit_seconds)
+        self.limit_seconds = limit_seconds
+
+    def sentence(self) -> str:
+        return (
+            f"Others were at work in the store for {self.limit_seconds:g} s (freezes, views being made): "
+            "nothing was removed. Try again when they are done."
+        )
+
+
+class NotCollectable(SnapshotterError):
+    """What a snapshot needs cannot be read, so that nothing can safely be called unneeded."""
+
+    def __init__(self, snapshot: str, reason: str) -> None:
+        super().__init__(snapshot, reason)
+        self.snapshot, self.reason = snapshot, reason
+
+    def sentence(self) -> str:
+        return (
+            f"Nothing was removed, because what snapshot {self.snapshot} needs cannot be told: {self.reason} "
+            "Run `stillframe snapshot verify --all --heal`, or delete that snapshot."
         )

@@ -79,7 +79,7 @@ _TABLE: Mapping[Verdict, Mapping[str, str]] = {
     Verdict(422, NOT_FOUND): {"web.errors": "ModelsMissing"},
     Verdict(409, CONFLICT): {
         "workstation.errors": "ProjectExists ProjectBusy ProjectRunning PluginExists",
-        "snapshotter.errors": "FreezeInProgress",
+        "snapshotter.errors": "FreezeInProgress WorkstationRuns SnapshotNeeded StoreBusy",
         "online_runtime.instance.errors": "AlreadyRunning",
         "online_runtime.jobs.errors": "PromptIdTaken",
         "online_runtime.gateway.errors": "PromptUndecided",
@@ -90,7 +90,7 @@ _TABLE: Mapping[Verdict, Mapping[str, str]] = {
     Verdict(409, REFUSED): {
         "workstation.errors": "PluginPinned PluginHasLocalEdits PluginNotUpdatable ProtectedChange "
         "DependencyConflict RequirementsDoNotResolve",
-        "snapshotter.errors": "NotFreezable FileKeepsChanging WorkstationKeepsChanging",
+        "snapshotter.errors": "NotFreezable FileKeepsChanging WorkstationKeepsChanging NotRestorable",
         "online_runtime.gateway.errors": "HistoryIsKept",
         "publisher.errors": "RollbackRefused NothingDeployed NoFreeSlot",
         "web.errors": "AnswerNeeded Declined",
@@ -115,11 +115,11 @@ _TABLE: Mapping[Verdict, Mapping[str, str]] = {
         "workstation.errors": "CloneFailed",
         "online_runtime.gateway.errors": "InstanceUnreachable InstanceAnswerBroken",
     },
-    Verdict(507, OUTSIDE): {"snapshotter.errors": "StoreFull NoSyncfs"},
+    Verdict(507, OUTSIDE): {"snapshotter.errors": "StoreFull NoSyncfs NoRoomToRestore"},
     Verdict(500, DAMAGED): {
         "workstation.errors": "HomeTooNew ProjectTooNew ProjectUnreadable BaseUnusable EngineMissing",
         "snapshotter.errors": "StoreTooNew ObjectMissing ObjectDamaged TreeMalformed ManifestTooNew "
-        "ManifestDamaged",
+        "ManifestDamaged NotCollectable",
         "online_runtime.instance.errors": "SpecTooNew SpecUnreadable ViewMissing PlaceMissing BaseChanged",
         "online_runtime.jobs.errors": "JobsDatabaseTooNew",
         "publisher.errors": "ControlTooNew",
