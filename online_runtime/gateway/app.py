@@ -140,7 +140,7 @@ class Gateway:
             check(route, token)
             if inner not in ("/ws", "/api/ws"):
                 raise UnknownPath(path)
-            await self.parts.holding.instance(route.name)
+            await self.parts.holding.search(route.name).next()
         except GatewayError as refusal:
             status, body, kind, headers = answer_of(refusal)
             headers = [(b"content-type", kind.encode()), *headers]

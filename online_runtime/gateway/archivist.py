@@ -130,7 +130,7 @@ class Archivist:
                 return None
             refused_since = refused_since or now
             if now - refused_since > self._silence_seconds:
-                await self._all_again(jobs, f"Instance {instance.id} died.", frozenset({instance.id}))
+                await self._all_again(jobs, f"Instance {instance.id} died.", frozenset({instance}))
             return refused_since
         except (InstanceAnswerBroken, SQLAlchemyError, OSError, JobsError) as problem:
             log.error("archive_delayed", instance=instance.id, cause=f"{type(problem).__name__}: {problem}")
@@ -176,7 +176,7 @@ class Archivist:
                 # Absent from the queue, and after that absent from history: engines move prompts in one step.
                 await self._resubmission.again(job, f"The engine of instance {instance.id} lost it.")
 
-    async def _all_again(self, jobs: Iterable[Job], why: str, excluded: frozenset[str]) -> None:
+    async def _all_again(self, jobs: Iterable[Job], why: str, excluded: frozenset[RouteInstance]) -> None:
         for job in jobs:
             if self._ledger.holds(job):
                 await self._resubmission.again(job, why, excluded)

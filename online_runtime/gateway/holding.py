@@ -1,12 +1,11 @@
-"""Finding an instance for a call, and holding the call for a while when there is none (in-place
-rotation, cold start).
+"""Finding an instance for a call, and holding the call for a while when none takes it: in-place rotation,
+cold start, an engine that is being started again.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection
 
 from online_runtime.gateway.errors import NoInstance, UnknownService
 from online_runtime.gateway.load import Load
@@ -14,6 +13,7 @@ from online_runtime.gateway.routing import RouteInstance, ServiceRoute
 from online_runtime.gateway.watch import RoutingWatch
 
 RETRY_AFTER_SECONDS = 5  # an instance starts in seconds to minutes; sooner only adds load
+REFUSED_AGAIN_SECONDS = 0.5  # how often a held call tries an instance that refused it and has not moved
 
 
 class Holding:
@@ -34,26 +34,58 @@ class Holding:
             raise UnknownService(service)
         return route
 
-    async def instance(self, service: str, excluded: Collection[str] = ()) -> RouteInstance:
+    def search(self, service: str) -> InstanceSearch:
+        """A search for one call."""
+        return InstanceSearch(service, self, self._watch, self._load, self._held)
+
+
+class InstanceSearch:
+    """One call's search for an instance that takes it. The route's hold_seconds count over all its attempts.
+
+    An instance is known again by everything the table says of it: one that came back at another url is a new
+    one here.
+    """
+
+    __slots__ = ("_deadline", "_held", "_holding", "_load", "_refused", "_service", "_watch")
+
+    def __init__(
+        self, service: str, holding: Holding, watch: RoutingWatch, load: Load, held: Counter[str]
+    ) -> None:
+        self._service, self._holding, self._watch, self._load = service, holding, watch, load
+        self._held = held
+        self._refused: set[RouteInstance] = set()
+        self._deadline: float | None = None  # of the holding, once it has begun
+
+    def refused(self, instance: RouteInstance) -> None:
+        """Note that no connection could be made: others come first, then it is tried again."""
+        self._refused.add(instance)
+
+    async def next(self) -> RouteInstance:
         """The least busy accepting instance. Raises UnknownService, NoInstance after holding as long as
         the route says.
         """
-        route = self.route(service)
-        chosen = self._load.choose(route, excluded)
-        if chosen is not None:
-            return chosen
-        if route.hold_seconds <= 0 or self._held[service] >= route.hold_calls:
-            raise NoInstance(service, RETRY_AFTER_SECONDS)
-        self._held[service] += 1
-        try:
-            return await self._wait(service, excluded, route.hold_seconds)
-        finally:
-            self._held[service] -= 1
+        chosen = self._load.choose(self._holding.route(self._service), self._refused)
+        return chosen if chosen is not None else await self._hold()
 
-    async def _wait(self, service: str, excluded: Collection[str], hold_seconds: float) -> RouteInstance:
-        deadline = asyncio.get_running_loop().time() + hold_seconds
-        while await self._watch.changed(deadline - asyncio.get_running_loop().time()):
-            chosen = self._load.choose(self.route(service), excluded)
-            if chosen is not None:
-                return chosen
-        raise NoInstance(service, RETRY_AFTER_SECONDS)
+    async def _hold(self) -> RouteInstance:
+        loop = asyncio.get_running_loop()
+        if self._deadline is None:
+            self._deadline = loop.time() + self._granted_seconds()
+        self._held[self._service] += 1
+        try:
+            while (left := self._deadline - loop.time()) > 0:
+                if not await self._watch.changed(min(left, REFUSED_AGAIN_SECONDS)):
+                    self._refused.clear()
+                chosen = self._load.choose(self._holding.route(self._service), self._refused)
+                if chosen is not None:
+                    return chosen
+        finally:
+            self._held[self._service] -= 1
+        raise NoInstance(self._service, RETRY_AFTER_SECONDS)
+
+    def _granted_seconds(self) -> float:
+        """How long this call may be held. Raises NoInstance when it may not."""
+        route = self._holding.route(self._service)
+        if route.hold_seconds <= 0 or self._held[self._service] >= route.hold_calls:
+            raise NoInstance(self._service, RETRY_AFTER_SECONDS)
+        return route.hold_seconds

@@ -93,15 +93,6 @@ class JobLedger:
             self._keep(replace(job, state=JobState.RUNNING, answer=answer))
         self._unawaited(self._ownership.running(service, prompt_id, answer))
 
-    async def move_owner(self, service: str, prompt_id: str, instance: RouteInstance) -> None:
-        """Another instance gets a job that the first one never saw."""
-        job = self._claimed.get((service, prompt_id))
-        if job is not None:
-            self._keep(replace(job, instance_id=instance.id, snapshot_id=instance.snapshot_id))
-        await asyncio.wrap_future(
-            self._ownership.move_owner(service, prompt_id, instance.id, instance.snapshot_id)
-        )
-
     async def resubmit(self, job: Job, instance: RouteInstance) -> Job | None:
         """Record a second attempt before it is made. None: somebody else was faster."""
         changed = self._ownership.resubmit(job, instance.id, instance.snapshot_id)

@@ -42,11 +42,11 @@ class Load:
         """Take over the job table's own count, which knows the jobs of other gateways too."""
         self._jobs = Counter(unfinished)
 
-    def choose(self, route: ServiceRoute, excluded: Collection[str] = ()) -> RouteInstance | None:
+    def choose(self, route: ServiceRoute, excluded: Collection[RouteInstance] = ()) -> RouteInstance | None:
         """The accepting instance with the fewest unfinished jobs and calls, or None."""
         best, least = None, 0
         for instance in route.instances:
-            if not instance.accepts or instance.id in excluded:
+            if not instance.accepts or instance in excluded:
                 continue
             busy = self._jobs[instance.id] + self._in_flight[instance.id]
             if best is None or busy < least:

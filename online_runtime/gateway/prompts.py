@@ -15,7 +15,6 @@ import structlog
 from online_runtime.gateway.errors import (
     InstanceAnswerBroken,
     InstanceUnreachable,
-    NoInstance,
     PromptUndecided,
 )
 from online_runtime.gateway.exchange import Exchange
@@ -55,19 +54,31 @@ class Prompts:
         body = await exchange.body(route.max_body_bytes)
         prompt = read_prompt(body)
         key = check_key(exchange.header(b"idempotency-key"))
-        instance = await self._holding.instance(route.name)
-        with self._load.visit(instance.id), self._ledger.posting(route.name, prompt.prompt_id):
-            known = await self._ledger.accept(_new_job(route, instance, prompt, key))
-            if known is None:
-                await self._submit(exchange, route.name, instance, prompt)
+        search = self._holding.search(route.name)
+        while True:
+            instance = await search.next()
+            with self._load.visit(instance.id), self._ledger.posting(route.name, prompt.prompt_id):
+                known = await self._ledger.accept(_new_job(route, instance, prompt, key))
+                if known is None:
+                    try:
+                        await self._submit(exchange, route.name, instance, prompt)
+                        return
+                    except InstanceUnreachable as problem:
+                        log.warning("instance_refused", instance=instance.id, cause=problem.cause)
+                        search.refused(instance)
+            if known is not None and await self._repeated(exchange, known):
                 return
-        await self._repeat(exchange, known)
 
     async def _submit(
         self, exchange: Exchange, service: str, instance: RouteInstance, prompt: PromptBody
     ) -> None:
+        """Send a recorded prompt and answer its caller. Raises InstanceUnreachable, with the job forgotten,
+        when no byte could be sent: a held call must not look like a job of the instance that it waits for.
+        """
         try:
-            owner, status, answer = await self._post(service, instance, prompt)
+            status, answer = await self._upstream.post(
+                instance, "POST", "/prompt", prompt.forwarded, self._post_limit
+            )
         except InstanceUnreachable as problem:
             if problem.refused:
                 await self._ledger.forget(service, prompt.prompt_id)
@@ -80,47 +91,30 @@ class Prompts:
             await self._ledger.forget(service, prompt.prompt_id)
         elif not _names(answer, prompt.prompt_id):
             await self._ledger.forget(service, prompt.prompt_id)
-            raise InstanceAnswerBroken(owner.id, "/prompt", "another prompt id than the one it was given")
+            raise InstanceAnswerBroken(instance.id, "/prompt", "another prompt id than the one it was given")
         else:
             self._ledger.running(service, prompt.prompt_id, answer.decode())
         kind = "application/json" if answer[:1] == b"{" else "text/plain"
-        await exchange.answer(status, answer, kind, origin_headers(owner))
+        await exchange.answer(status, answer, kind, origin_headers(instance))
 
-    async def _post(
-        self, service: str, instance: RouteInstance, prompt: PromptBody
-    ) -> tuple[RouteInstance, int, bytes]:
-        """Send the prompt; to another instance as long as no byte could be sent."""
-        tried: set[str] = set()
-        while True:
-            try:
-                return instance, *await self._upstream.post(
-                    instance, "POST", "/prompt", prompt.forwarded, self._post_limit
-                )
-            except InstanceUnreachable as problem:
-                tried.add(instance.id)
-                if not problem.refused:
-                    raise
-                other = self._load.choose(self._holding.route(service), tried)
-                if other is None:
-                    raise
-                await self._ledger.move_owner(service, prompt.prompt_id, other)
-                instance = other
-
-    async def _repeat(self, exchange: Exchange, known: Job) -> None:
-        """The same call came before: answer the same, run nothing. Raises PromptUndecided, NoInstance."""
+    async def _repeated(self, exchange: Exchange, known: Job) -> bool:
+        """The same call came before: answer the same, run nothing. False: no engine took the first one, so
+        this one may try. Raises PromptUndecided.
+        """
         deadline = asyncio.get_running_loop().time() + self._undecided_seconds
         while known.state is JobState.WAITING:
             if asyncio.get_running_loop().time() > deadline:
                 raise PromptUndecided(known.service, known.prompt_id)
             await asyncio.sleep(LOOK_AGAIN_SECONDS)
             found = await self._ledger.find(known.service, known.prompt_id)
-            if found is None:  # the first call was refused meanwhile and told why; this one may try again
-                raise NoInstance(known.service, retry_after_seconds=1)
+            if found is None:
+                return False
             known = found
         if known.answer is not None:
             await exchange.answer(200, known.answer.encode(), "application/json")
-            return
-        await exchange.json({"prompt_id": known.prompt_id, "number": 0, "node_errors": {}})
+        else:
+            await exchange.json({"prompt_id": known.prompt_id, "number": 0, "node_errors": {}})
+        return True
 
 
 def _new_job(route: ServiceRoute, instance: RouteInstance, prompt: PromptBody, key: str | None) -> NewJob:

@@ -49,23 +49,22 @@ class Forwarding:
         self._upstream, self._holding, self._load = upstream, holding, load
 
     async def to_any(self, exchange: Exchange, route: ServiceRoute, path: str, query: str) -> None:
-        """Forward to the least busy instance; to another one when it cannot be connected to (no byte
-        was sent).
+        """Forward to the least busy instance; when it cannot be connected to (no byte was sent), to another
+        one, or held until one answers.
         """
         exchange.refuse_large(route.max_body_bytes)
-        tried: set[str] = set()
-        while True:
-            instance = await self._holding.instance(route.name, tried)
-            try:
-                await self.to(instance, exchange, route, path, query)
-                return
-            except InstanceUnreachable as problem:
-                if not problem.refused or exchange.body_started:
-                    raise
-                log.warning("instance_refused", instance=instance.id, cause=problem.cause)
-                tried.add(instance.id)
-                if self._load.choose(self._holding.route(route.name), tried) is None:
-                    raise
+        search = self._holding.search(route.name)
+        with _watching(exchange):
+            while True:
+                instance = await search.next()
+                try:
+                    await self._forward(instance, exchange, route, path, query)
+                    return
+                except InstanceUnreachable as problem:
+                    if not problem.refused or exchange.body_started:
+                        raise
+                    log.warning("instance_refused", instance=instance.id, cause=problem.cause)
+                    search.refused(instance)
 
     async def to(
         self,
@@ -78,7 +77,20 @@ class Forwarding:
         missing_ok: bool = True,
     ) -> bool:
         """Forward to one instance. With `missing_ok` False, a 404 is not passed on and False is returned."""
-        with self._load.visit(instance.id), _watching(exchange):
+        with _watching(exchange):
+            return await self._forward(instance, exchange, route, path, query, missing_ok=missing_ok)
+
+    async def _forward(
+        self,
+        instance: RouteInstance,
+        exchange: Exchange,
+        route: ServiceRoute,
+        path: str,
+        query: str,
+        *,
+        missing_ok: bool = True,
+    ) -> bool:
+        with self._load.visit(instance.id):
             try:
                 async with self._request(instance, exchange, route, path, query) as response:
                     if response.status == 404 and not missing_ok:

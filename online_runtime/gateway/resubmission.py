@@ -44,7 +44,7 @@ class Resubmission:
             total=settings.post_limit_seconds, sock_connect=settings.connect_limit_seconds
         )
 
-    async def again(self, job: Job, why: str, excluded: frozenset[str] = frozenset()) -> None:
+    async def again(self, job: Job, why: str, excluded: frozenset[RouteInstance] = frozenset()) -> None:
         """Submit `job` once more, end it as lost or cancelled, or leave it for the next look when
         nobody can take it yet.
         """
@@ -64,7 +64,7 @@ class Resubmission:
             return
         await self._submit(stored, why, excluded)
 
-    async def _submit(self, job: Job, why: str, excluded: frozenset[str]) -> None:
+    async def _submit(self, job: Job, why: str, excluded: frozenset[RouteInstance]) -> None:
         route = self._watch.service(job.service)
         instance = None if route is None else self._load.choose(route, excluded)
         body = await self._ledger.ask(queue.body, job.service, job.prompt_id)

@@ -55,16 +55,6 @@ class Ownership:
             lambda connection: connection.execute(RUNNING, values).rowcount > 0, patient=True
         )
 
-    def move_owner(self, service: str, prompt_id: str, instance_id: str, snapshot_id: str) -> Future[bool]:
-        """Give a waiting job to another instance: the first one could not be connected to, so it never saw
-        the job.
-        """
-        return self._update(
-            _named(service, prompt_id) & (table.c.state == JobState.WAITING),
-            instance_id=instance_id,
-            snapshot_id=snapshot_id,
-        )
-
     def resubmit(self, job: Job, instance_id: str, snapshot_id: str) -> Future[bool]:
         """Before a job is sent a second time: new owner, next attempt. False: somebody else changed it
         meanwhile.
