@@ -34,9 +34,27 @@ class Archiving:
 
     def __init__(self, ledger: JobLedger, upstream: Upstream) -> None:
         self._ledger, self._upstream = ledger, upstream
+        self._at_work: dict[tuple[str, str], asyncio.Task[None]] = {}
 
     async def archive(self, job: Job, instance: RouteInstance, entry: dict[str, Any]) -> None:
-        """Raises InstanceUnreachable, InstanceAnswerBroken or OSError; the job then stays unfinished."""
+        """Joins whoever archives the same prompt already, and goes on when its caller does not.
+
+        Raises InstanceUnreachable, InstanceAnswerBroken or OSError; the job then stays unfinished.
+        """
+        key = (job.service, job.prompt_id)
+        work = self._at_work.get(key)
+        if work is None:
+            work = asyncio.create_task(self._archive(job, instance, entry), name=f"archive {job.prompt_id}")
+            self._at_work[key] = work
+            work.add_done_callback(lambda done: self._ended(key, done))
+        await asyncio.shield(work)
+
+    def _ended(self, key: tuple[str, str], work: asyncio.Task[None]) -> None:
+        self._at_work.pop(key, None)
+        if not work.cancelled() and (problem := work.exception()) is not None:
+            log.error("archive_failed", prompt=key[1], cause=f"{type(problem).__name__}: {problem}")
+
+    async def _archive(self, job: Job, instance: RouteInstance, entry: dict[str, Any]) -> None:
         state, reason = end_of(entry)
         kept: list[ArchivedFile] = []
         missing: list[ArchivedFile] = []

@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 
+from online_runtime.gateway.archiving import Archiving
 from online_runtime.gateway.entries import entry_without_run
 from online_runtime.gateway.errors import (
     BadPath,
@@ -23,7 +24,7 @@ from online_runtime.gateway.ledger import JobLedger
 from online_runtime.gateway.outputs import entry_outside
 from online_runtime.gateway.problems import Headers
 from online_runtime.gateway.proxy import origin_headers
-from online_runtime.gateway.routing import ServiceRoute
+from online_runtime.gateway.routing import RouteInstance, ServiceRoute
 from online_runtime.gateway.upstream import Upstream
 from online_runtime.gateway.watch import RoutingWatch
 from online_runtime.gateway.whereabouts import finished_entry
@@ -40,8 +41,11 @@ class Histories:
     are gone.
     """
 
-    def __init__(self, ledger: JobLedger, upstream: Upstream, watch: RoutingWatch) -> None:
+    def __init__(
+        self, ledger: JobLedger, upstream: Upstream, watch: RoutingWatch, archiving: Archiving
+    ) -> None:
         self._ledger, self._upstream, self._watch = ledger, upstream, watch
+        self._archiving = archiving
 
     async def one(self, exchange: Exchange, route: ServiceRoute, prompt_id: str) -> None:
         """`{id: entry}`, or `{}` while the prompt is unfinished. Raises PromptUnknown, PromptLost."""
@@ -82,10 +86,23 @@ class Histories:
             return None, _headers(job)  # about to be submitted again
         try:
             entry = await finished_entry(self._upstream, owner, job.prompt_id)
+            if entry is not None:
+                await self._secure(job, owner, entry)
         except (InstanceUnreachable, InstanceAnswerBroken) as problem:
             log.warning("owner_silent", instance=owner.id, prompt=job.prompt_id, cause=str(problem))
             return None, _headers(job)
         return (None if entry is None else entry_outside(entry, job.prompt_id)), origin_headers(owner)
+
+    async def _secure(self, job: Job, owner: RouteInstance, entry: dict[str, Any]) -> None:
+        """Archive a result before anybody hears of it: its instance may be gone a moment later, and a job
+        whose end was seen must not run again. Raises InstanceUnreachable, InstanceAnswerBroken.
+        """
+        try:
+            await self._archiving.archive(job, owner, entry)
+        except OSError as problem:  # a full disk: the result itself can still be had, and is not held back
+            log.error(
+                "result_not_archived", prompt=job.prompt_id, cause=f"{type(problem).__name__}: {problem}"
+            )
 
 
 def _headers(job: Job) -> Headers:

@@ -64,7 +64,7 @@ class Parts:
         forwarding = Forwarding(upstream, holding, load)
         resubmission = Resubmission(settings, ledger, upstream, watch, load)
         archiving = Archiving(ledger, upstream)
-        histories = Histories(ledger, upstream, watch)
+        histories = Histories(ledger, upstream, watch, archiving)
         listing = JobListing(ledger, histories)
         prompts = Prompts(settings, ledger, upstream, holding, load)
         return cls(

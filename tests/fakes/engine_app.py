@@ -38,6 +38,8 @@ class FakeEngine:
         self.received: list[str] = []  # prompt ids in the order in which they came
         self.requests: list[web.Request] = []
         self.gate = asyncio.Event()
+        self.says_when_done = True  # False: no status broadcast, so whoever wants to know has to ask
+        self.history_asked = asyncio.Event()
         self.paused = False  # while True, nothing is taken from the queue
         self.sockets: dict[str, web.WebSocketResponse] = {}
         self.counter = 0
@@ -130,6 +132,7 @@ class FakeEngine:
 
     async def get_history(self, request: web.Request) -> web.Response:
         prompt_id = request.match_info["prompt_id"]
+        self.history_asked.set()
         found = self.history.get(prompt_id)
         return web.json_response({} if found is None else {prompt_id: found})
 
@@ -222,7 +225,7 @@ class FakeEngine:
         return {"status": {"exec_info": {"queue_remaining": self.remaining}}}
 
     async def _broadcast_status(self) -> None:
-        for socket in list(self.sockets.values()):
+        for socket in list(self.sockets.values()) if self.says_when_done else ():
             with contextlib.suppress(ConnectionError):
                 await socket.send_json({"type": "status", "data": self._status()})
 

@@ -104,6 +104,27 @@ async def test_a_job_whose_owner_died_runs_once_more_under_the_same_id(house: Ga
     assert second.received == [prompt_id]
 
 
+async def test_an_instance_that_leaves_right_after_its_result_was_seen_is_not_run_again(
+    house: GatewayHouse,
+) -> None:
+    engine, other = await house.engine("a"), await house.engine("b")
+    house.route("a")
+    await house.start()
+    engine.says_when_done = False
+    prompt_id = await house.prompt(GATE)
+    await engine.history_asked.wait()  # the archivist has looked: it looks again in a second
+    engine.gate.set()
+    await until(lambda: prompt_id in engine.history, "the end of the prompt")
+    before = await house.finished(prompt_id)
+    await engine.stop()
+    del house.engines["a"]
+    await house.applied(house.route("b"))
+    assert await house.finished(prompt_id) == before
+    assert (await house.get(view(image_of(before))))[0] == 200
+    assert (await _states(house)) == {prompt_id: "done"}
+    assert other.received == []
+
+
 async def test_a_job_that_loses_two_owners_is_lost_and_says_why(house: GatewayHouse) -> None:
     await house.engine("a"), await house.engine("b"), await house.engine("c")
     house.route("a")
