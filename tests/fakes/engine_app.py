@@ -38,7 +38,7 @@ class FakeEngine:
         self.received: list[str] = []  # prompt ids in the order in which they came
         self.requests: list[web.Request] = []
         self.gate = asyncio.Event()
-        self.says_when_done = True  # False: no status broadcast, so whoever wants to know has to ask
+        self.says_status = True  # False: never over a websocket, so whoever wants to know has to ask
         self.history_asked = asyncio.Event()
         self.paused = False  # while True, nothing is taken from the queue
         self.sockets: dict[str, web.WebSocketResponse] = {}
@@ -211,7 +211,8 @@ class FakeEngine:
         sid = request.query.get("clientId") or uuid.uuid4().hex
         self.requests.append(request)
         self.sockets[sid] = socket
-        await socket.send_json({"type": "status", "data": {**self._status(), "sid": sid}})
+        if self.says_status:
+            await socket.send_json({"type": "status", "data": {**self._status(), "sid": sid}})
         try:
             async for message in socket:
                 if message.type == web.WSMsgType.TEXT and json.loads(message.data)["type"] == "feature_flags":
@@ -225,7 +226,7 @@ class FakeEngine:
         return {"status": {"exec_info": {"queue_remaining": self.remaining}}}
 
     async def _broadcast_status(self) -> None:
-        for socket in list(self.sockets.values()) if self.says_when_done else ():
+        for socket in list(self.sockets.values()) if self.says_status else ():
             with contextlib.suppress(ConnectionError):
                 await socket.send_json({"type": "status", "data": self._status()})
 

@@ -108,9 +108,9 @@ async def test_an_instance_that_leaves_right_after_its_result_was_seen_is_not_ru
     house: GatewayHouse,
 ) -> None:
     engine, other = await house.engine("a"), await house.engine("b")
+    engine.says_status = False
     house.route("a")
     await house.start()
-    engine.says_when_done = False
     prompt_id = await house.prompt(GATE)
     await engine.history_asked.wait()  # the archivist has looked: it looks again in a second
     engine.gate.set()
