@@ -116,9 +116,10 @@ async def test_an_instance_that_leaves_right_after_its_result_was_seen_is_not_ru
     engine.gate.set()
     await until(lambda: prompt_id in engine.history, "the end of the prompt")
     before = await house.finished(prompt_id)
+    await house.applied(house.route("b"))
     await engine.stop()
     del house.engines["a"]
-    await house.applied(house.route("b"))
+    other.gate.set()
     assert await house.finished(prompt_id) == before
     assert (await house.get(view(image_of(before))))[0] == 200
     assert (await _states(house)) == {prompt_id: "done"}
