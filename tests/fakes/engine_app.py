@@ -39,7 +39,7 @@ class FakeEngine:
         self.requests: list[web.Request] = []
         self.gate = asyncio.Event()
         self.says_status = True  # False: never over a websocket, so whoever wants to know has to ask
-        self.history_asked = asyncio.Event()
+        self.remaining_asked = asyncio.Event()
         self.paused = False  # while True, nothing is taken from the queue
         self.sockets: dict[str, web.WebSocketResponse] = {}
         self.counter = 0
@@ -112,6 +112,7 @@ class FakeEngine:
         return web.json_response({"prompt_id": prompt_id, "number": number, "node_errors": {}})
 
     async def get_prompt(self, request: web.Request) -> web.Response:
+        self.remaining_asked.set()
         return web.json_response({"exec_info": {"queue_remaining": self.remaining}})
 
     async def get_queue(self, request: web.Request) -> web.Response:
@@ -132,7 +133,6 @@ class FakeEngine:
 
     async def get_history(self, request: web.Request) -> web.Response:
         prompt_id = request.match_info["prompt_id"]
-        self.history_asked.set()
         found = self.history.get(prompt_id)
         return web.json_response({} if found is None else {prompt_id: found})
 

@@ -112,7 +112,7 @@ async def test_an_instance_that_leaves_right_after_its_result_was_seen_is_not_ru
     house.route("a")
     await house.start()
     prompt_id = await house.prompt(GATE)
-    await engine.history_asked.wait()  # the archivist has looked: it looks again in a second
+    await asyncio.wait_for(engine.remaining_asked.wait(), 10)  # the end of a look: the next is in a second
     engine.gate.set()
     await until(lambda: prompt_id in engine.history, "the end of the prompt")
     before = await house.finished(prompt_id)
