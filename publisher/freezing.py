@@ -7,43 +7,54 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from online_runtime.instance.spec import Mount
 from publisher.snapshots import Difference, Frozen, View
 from snapshotter.catalogue import find_snapshot, list_snapshots
-from snapshotter.components import BaseFacts, components_of
-from snapshotter.describe.machine import machine_facts
-from snapshotter.diff import diff
+from snapshotter.describe.unpublished import look
+from snapshotter.diff import SnapshotDiff, diff
 from snapshotter.freeze import FreezeProgress, freeze
 from snapshotter.manifest import Snapshot
 from snapshotter.materialise import view_of
 from snapshotter.objects import Store
 from workstation.layout import Home, Project
 
+if TYPE_CHECKING:
+    from snapshotter.describe.gathering import Gathered
+
+MOST_RECORDED_FILES = 200  # a deployment's record names so many files a component, and counts them all
+WORKSTATION = "workstation"
+
 
 class ProjectSnapshots:
-    """Freezes the workstations of one home; finds, shows and compares what was frozen."""
+    """Freezes the workstations of one home; finds, shows and compares what was frozen.
 
-    def __init__(self, home: Home, progress: Callable[[FreezeProgress], None] | None = None) -> None:
+    `smoke_workflow_of` gives the smoke workflow of a project's service, whose models a manifest names too.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        progress: Callable[[FreezeProgress], None] | None = None,
+        smoke_workflow_of: Callable[[str], Mapping[str, Any] | None] | None = None,
+    ) -> None:
         self._home, self._progress = home, progress
+        self._smoke_workflow_of = smoke_workflow_of
 
     def freeze(self, project: str) -> Frozen:
         """Freeze the workstation, and make the views that instances mount.
 
         Raises Snapshotter- and WorkstationError.
         """
-        from workstation.project import read_project  # GitPython and more hang on these; a GPU box has none
-
-        paths, file = read_project(self._home, project)
-        base, facts = _base_facts(self._home, file.base), _component_facts(paths)
+        paths, gathered = self._gathered(project)
         result = freeze(
             self._store,
             project,
             paths.snapshots,
             paths.workstation.root,
-            components_of(paths, base, facts),
-            {"machine": machine_facts(), "base": file.base, "environment": file.environment},
+            gathered.sources,
+            gathered.facts,
             progress=self._progress,
         )
         view_of(self._store, result.snapshot)
@@ -87,7 +98,31 @@ class ProjectSnapshots:
                 (f"The previous snapshot ({old_id[:12]}) is no longer there to compare with.",), {}
             )
         found = diff(self._store, by_id[old_id], by_id[new_id])
-        return Difference(tuple(found.lines()), found.as_json())
+        return Difference(tuple(found.lines()), found.as_json(MOST_RECORDED_FILES))
+
+    def compare(self, project: str, old: str, new: str | None = None) -> SnapshotDiff:
+        """What `new` has that `old` had not; without `new`, the workstation as it is now.
+
+        Nothing is stored or published. Raises Snapshotter- and WorkstationError.
+        """
+        before = self._find(project, old)
+        if new is not None:
+            return diff(self._store, before, self._find(project, new))
+        paths, gathered = self._gathered(project)
+        seen = look(self._store, project, paths.workstation.root, gathered.sources, gathered.facts)
+        notes = [f"A freeze would refuse {refusal}" for refusal in seen.refusals]
+        return diff(
+            seen.store, before, seen.snapshot, new_name=WORKSTATION, notes=notes + _problems(seen.snapshot)
+        )
+
+    def _gathered(self, project: str) -> tuple[Project, Gathered]:
+        # GitPython and more hang on these; a GPU box has none.
+        from snapshotter.describe.gathering import gather
+        from workstation.project import read_project
+
+        paths, file = read_project(self._home, project)
+        smoke = self._smoke_workflow_of(project) if self._smoke_workflow_of else None
+        return paths, gather(self._home, paths, file, smoke)
 
     @property
     def _store(self) -> Store:
@@ -97,20 +132,5 @@ class ProjectSnapshots:
         return find_snapshot(self._home.project(project).snapshots, snapshot_id)
 
 
-def _base_facts(home: Home, name: str) -> BaseFacts:
-    from workstation.bases import read_base
-
-    base = read_base(home, name)
-    return BaseFacts(base.name, base.site_packages, base.fingerprint, {"version": base.python_version})
-
-
-def _component_facts(project: Project) -> Mapping[str, Mapping[str, Any]]:
-    """What the workstation knows of its engine and plugins, for the searchable half of the manifest."""
-    from workstation.engines import engine_version
-    from workstation.plugins.inventory import list_plugins, plugin_facts
-
-    engine = engine_version(project.workstation)
-    facts: dict[str, Mapping[str, Any]] = {"engine": vars(engine)}
-    for plugin in list_plugins(project.workstation):
-        facts[plugin.path.relative_to(project.workstation.root).as_posix()] = plugin_facts(plugin)
-    return facts
+def _problems(snapshot: Snapshot) -> list[str]:
+    return list(snapshot.facts.get("problems", ()))

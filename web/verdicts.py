@@ -89,7 +89,7 @@ _TABLE: Mapping[Verdict, Mapping[str, str]] = {
     },
     Verdict(409, REFUSED): {
         "workstation.errors": "PluginPinned PluginHasLocalEdits PluginNotUpdatable ProtectedChange "
-        "DependencyConflict RequirementsDoNotResolve",
+        "DependencyConflict RequirementsDoNotResolve ModelKeepsChanging",
         "snapshotter.errors": "NotFreezable FileKeepsChanging WorkstationKeepsChanging NotRestorable",
         "online_runtime.gateway.errors": "HistoryIsKept",
         "publisher.errors": "RollbackRefused NothingDeployed NoFreeSlot",

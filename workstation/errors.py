@@ -11,6 +11,7 @@ WorkstationError
 │                PluginNotUpdatable, PluginSourceUnusable, CloneFailed, RefNotFound, ArchiveRefused
 ├── DependencyError: RequirementsUnreadable, RequirementsDoNotResolve, ProtectedChange, DependencyConflict,
 │                    InstallFailed, EnvironmentNotMade, PackageNotInstalled
+├── ModelKeepsChanging
 ├── WorkflowError: NotJson, UiFormatWorkflow, EmptyWorkflow
 └── ProcessError: KeeperNotStarted, WorkstationNotRunning, NotReady, StopFailed
 """
@@ -323,6 +324,17 @@ class PackageNotInstalled(DependencyError):
         super().__init__(
             f"Not installed in this workstation itself: {', '.join(names)}. Nothing was changed. "
             f"What belongs to its base {base!r} is shared and cannot be removed here."
+        )
+
+
+class ModelKeepsChanging(WorkstationError):
+    """A file of weights that was different before and after every attempt to read it."""
+
+    def __init__(self, path: Path, attempts: int) -> None:
+        self.path, self.attempts = path, attempts
+        super().__init__(
+            f"{path} changed during each of {attempts} readings: wait until it is written whole, "
+            "then ask again."
         )
 
 

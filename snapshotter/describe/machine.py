@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
 import shutil
@@ -19,11 +20,12 @@ _GPU_FIELDS = ("index", "name", "uuid", "memory.total", "driver_version")
 
 
 def machine_facts() -> dict[str, Any]:
-    """Python build, platform, processor, memory and GPUs, ready for a manifest.
+    """This program's Python build, platform, processor, memory and GPUs, ready for a manifest.
 
     Never raises: what failed is named in it.
     """
     return {
+        "name": platform.node(),
         "python": {
             "version": platform.python_version(),
             "implementation": platform.python_implementation(),
@@ -36,11 +38,19 @@ def machine_facts() -> dict[str, Any]:
             "release": platform.release(),
             "machine": platform.machine(),
             "libc": " ".join(platform.libc_ver()).strip(),
+            "distribution": _distribution(),
         },
         "processor": {"model": _processor_model(), "cores": os.cpu_count()},
         "memory_bytes": psutil.virtual_memory().total,
         "nvidia": nvidia_facts(),
     }
+
+
+def _distribution() -> str:
+    try:
+        return platform.freedesktop_os_release().get("PRETTY_NAME", "")
+    except OSError:
+        return ""
 
 
 def _processor_model() -> str:
@@ -52,18 +62,36 @@ def _processor_model() -> str:
 
 
 def nvidia_facts() -> dict[str, Any]:
-    """`{"gpus": [...]}` with name, uuid, memory in MiB and driver; `problem` says what failed."""
+    """GPUs with name, uuid, memory in MiB and driver, and the CUDA version that the driver offers.
+
+    `problem` says what failed.
+    """
     program = shutil.which("nvidia-smi")
     if program is None:
-        return {"gpus": []}
+        return {"gpus": [], "cuda": None}
     command = [program, f"--query-gpu={','.join(_GPU_FIELDS)}", "--format=csv,noheader,nounits"]
     try:
         answer = subprocess.run(
             command, capture_output=True, text=True, timeout=NVIDIA_SMI_SECONDS, check=True
         )
     except (OSError, subprocess.SubprocessError) as error:
-        return {"gpus": [], "problem": f"nvidia-smi failed: {error}"}
-    return {"gpus": [_gpu(line) for line in answer.stdout.splitlines() if line.strip()]}
+        return {"gpus": [], "cuda": driver_cuda(), "problem": f"nvidia-smi failed: {error}"}
+    gpus = [_gpu(line) for line in answer.stdout.splitlines() if line.strip()]
+    return {"gpus": gpus, "cuda": driver_cuda()}
+
+
+def driver_cuda(library: str = "libcuda.so.1") -> str | None:
+    """The newest CUDA version that the installed driver runs, like "12.8"; None without a driver.
+
+    The call only reads a number out of the library: no device is opened or woken.
+    """
+    found = ctypes.c_int()
+    try:
+        if ctypes.CDLL(library).cuDriverGetVersion(ctypes.byref(found)) != 0:
+            return None
+    except (OSError, AttributeError):
+        return None
+    return f"{found.value // 1000}.{found.value % 1000 // 10}"
 
 
 def _gpu(line: str) -> dict[str, str]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import tomllib
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,13 @@ from typing import Any
 from workstation.errors import BadPluginName, PluginNotFound, RequirementsUnreadable
 from workstation.layout import Workstation
 from workstation.plugins import repositories
+from workstation.plugins.declared import declared_nodes
 from workstation.plugins.records import PluginRecord, read_records
+from workstation.stamps import Remembered
 
 DISABLED = ".disabled"
-MAX_SOURCE_BYTES = 2 * 1024 * 1024  # a larger __init__.py is not read for its node names
+EDITS_NAMED = 200  # a manifest names so many edited files; `edits_total` counts them all
+READERS = 4  # git spends its time in its own processes
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 _IGNORED = frozenset({"__pycache__", "example_node.py.example"})
 
@@ -25,7 +27,7 @@ _IGNORED = frozenset({"__pycache__", "example_node.py.example"})
 class Plugin:
     """One plugin, enabled or not. `problem` says what could not be read; the other fields what could.
 
-    `declared_nodes` stand literally in NODE_CLASS_MAPPINGS; a plugin may add others as it runs.
+    `declared_nodes` stand literally in its sources; a plugin may add others as it runs.
     """
 
     name: str
@@ -78,10 +80,28 @@ def find_plugin(workstation: Workstation, name: str) -> Path:
     return paths[name]
 
 
-def list_plugins(workstation: Workstation) -> list[Plugin]:
-    """Every plugin, by name. One that cannot be read is listed with its problem, never left out."""
+def list_plugins(workstation: Workstation, known: Remembered | None = None) -> list[Plugin]:
+    """Every plugin, by name. One that cannot be read is listed with its problem, never left out.
+
+    `known` saves parsing the sources that did not change; its owner saves it.
+    """
     records = read_records(workstation)
-    return [_read(name, path, records.get(name)) for name, path in plugin_paths(workstation).items()]
+    paths = plugin_paths(workstation)
+
+    def read(name: str) -> Plugin:
+        return _read(name, paths[name], records.get(name), known)
+
+    with ThreadPoolExecutor(READERS) as readers:
+        return list(readers.map(read, paths))
+
+
+def described_plugins(
+    workstation: Workstation, known: Remembered | None = None
+) -> dict[Path, dict[str, Any]]:
+    """What a snapshot's manifest says of each plugin, by the plugin's path."""
+    plugins = list_plugins(workstation, known)
+    with ThreadPoolExecutor(READERS) as readers:
+        return dict(zip((plugin.path for plugin in plugins), readers.map(plugin_facts, plugins), strict=True))
 
 
 def plugin_facts(plugin: Plugin) -> dict[str, Any]:
@@ -96,23 +116,32 @@ def plugin_facts(plugin: Plugin) -> dict[str, Any]:
         "pinned": plugin.pinned,
         "version": plugin.version,
         "local_edits": plugin.local_edits,
-        "edited_files": list(plugin.edited_files[:200]),
+        "edited_files": list(plugin.edited_files[:EDITS_NAMED]),
+        "edits_total": len(plugin.edited_files),
         "nodes": list(plugin.declared_nodes),
         "requirements": list(plugin.requirements),
         "problem": plugin.problem,
     }
-    if plugin.local_edits and plugin.commit and plugin.problem is None:
-        facts["diff"], facts["diff_cut"] = repositories.diff_of_edits(plugin.path)
+    if plugin.local_edits and plugin.commit:
+        from git.exc import GitError
+
+        try:
+            facts["diff"], facts["diff_cut"] = repositories.diff_of_edits(plugin.path)
+        except GitError as error:
+            facts["problem"] = "; ".join(filter(None, (plugin.problem, f"no diff of its edits: {error}")))
     return facts
 
 
-def _read(name: str, path: Path, record: PluginRecord | None) -> Plugin:
+def _read(name: str, path: Path, record: PluginRecord | None, known: Remembered | None) -> Plugin:
     from git.exc import GitError
+
+    def nodes(path: Path, _kind: str) -> dict[str, Any]:
+        return {"declared_nodes": declared_nodes(path, known)}
 
     facts: dict[str, Any] = {}
     problems = []
     kind = "file" if path.is_file() else "git" if (path / ".git").exists() else "folder"
-    for reader in (_repository, _project_facts, _nodes, _requirements):
+    for reader in (_repository, _project_facts, nodes, _requirements):
         try:
             facts.update(reader(path, kind))
         except (OSError, GitError, ValueError, SyntaxError, RecursionError, RequirementsUnreadable) as error:
@@ -157,28 +186,3 @@ def _requirements(path: Path, kind: str) -> dict[str, Any]:
     if kind == "file" or not file.is_file():
         return {}
     return {"requirements": read_requirements(file).lines}
-
-
-def _nodes(path: Path, kind: str) -> dict[str, Any]:
-    """Without running anything: names that stand literally in the plugin's sources."""
-    sources = [path] if kind == "file" else sorted(path.glob("*.py"))
-    names: set[str] = set()
-    for source in sources:
-        if source.is_file() and source.stat().st_size <= MAX_SOURCE_BYTES:
-            names.update(_mapped(ast.parse(source.read_bytes(), filename=source.name)))
-    return {"declared_nodes": tuple(sorted(names))}
-
-
-def _mapped(tree: ast.Module) -> Iterator[str]:
-    for node in ast.walk(tree):
-        targets: list[ast.expr] = []
-        if isinstance(node, ast.Assign):
-            targets = node.targets
-        elif isinstance(node, ast.AnnAssign):
-            targets = [node.target]
-        named = any(isinstance(target, ast.Name) and target.id == "NODE_CLASS_MAPPINGS" for target in targets)
-        value = getattr(node, "value", None)
-        if named and isinstance(value, ast.Dict):
-            for key in value.keys:
-                if isinstance(key, ast.Constant) and isinstance(key.value, str):
-                    yield key.value

@@ -32,6 +32,8 @@ _ENVIRONMENT = {
 }
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
 _GIT_URL = re.compile(r"(?:https?|ssh|git|file)://|[\w.-]+@[\w.-]+:")
+# How many fields stand before the path in each kind of line of `git status --porcelain=v2`.
+_FIELDS = {"1": 8, "2": 9, "u": 10, "?": 1, "!": 1}
 _BYPRODUCTS = re.compile(r"(?:^|/)__pycache__(?:/|$)|\.pyc$")
 
 
@@ -145,28 +147,41 @@ def head(place: Path) -> str:
 
 def facts(place: Path) -> RepositoryFacts:
     """Remote (without credentials), commit, branch, edited files. Raises GitCommandError when broken."""
-    failed = _failed()
-
-    def ask(*command: str) -> str | None:
-        try:
-            return _git(place, *command).strip() or None
-        except failed:
-            return None  # no remote, detached, or no commit yet: each is a fact, not a failure
-
-    remote = ask("config", "--get", "remote.origin.url")
+    try:
+        remote = _git(place, "config", "--get", "remote.origin.url").strip()
+    except _failed():
+        remote = ""  # no remote is a fact, not a failure
+    heads, edited = _status(place)
+    commit, branch = heads.get("branch.oid"), heads.get("branch.head")
     return RepositoryFacts(
         without_credentials(remote) if remote else None,
-        ask("rev-parse", "--verify", "--quiet", "HEAD^{commit}"),
-        ask("symbolic-ref", "--quiet", "--short", "HEAD"),
-        edits(place),
+        None if commit == "(initial)" else commit,
+        None if branch == "(detached)" else branch,
+        tuple(path for path, _ in edited),
     )
 
 
 def edits(place: Path) -> tuple[str, ...]:
     """Paths that differ from the commit, untracked ones included; Python's byproducts are no edits."""
-    listed = _git(place, "status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames")
-    paths = (entry[3:] for entry in listed.split("\0") if len(entry) > 3)
-    return tuple(path for path in paths if not _BYPRODUCTS.search(path))
+    return tuple(path for path, _ in _status(place)[1])
+
+
+def _status(place: Path) -> tuple[dict[str, str], list[tuple[str, bool]]]:
+    """The branch headers of git's status, and each edited path with whether git does not track it."""
+    listed = _git(
+        *(place, "status", "--porcelain=v2", "--branch", "-z"), "--untracked-files=all", "--no-renames"
+    )
+    heads: dict[str, str] = {}
+    edited: list[tuple[str, bool]] = []
+    for entry in listed.split("\0"):
+        if entry.startswith("# "):
+            name, _, value = entry[2:].partition(" ")
+            heads[name] = value
+        elif entry:
+            path = entry.split(" ", _FIELDS[entry[0]])[-1]
+            if not _BYPRODUCTS.search(path):
+                edited.append((path, entry[0] == "?"))
+    return heads, edited
 
 
 def local_commits(place: Path) -> tuple[str, ...]:
@@ -178,10 +193,29 @@ def local_commits(place: Path) -> tuple[str, ...]:
 
 
 def diff_of_edits(place: Path, max_bytes: int = DIFF_MAX_BYTES) -> tuple[str, bool]:
-    """The edits of tracked files as a unified diff of at most `max_bytes`, and whether it was cut."""
+    """The edits as a unified diff of at most `max_bytes`, and whether it was cut; new files stand whole."""
     text = _git(place, "diff", "--no-color", "--no-ext-diff", "--no-textconv", "HEAD")
     data = text.encode("utf-8", errors="surrogateescape")
-    return data[:max_bytes].decode("utf-8", errors="replace"), len(data) > max_bytes
+    cut = False
+    for path, untracked in _status(place)[1]:
+        if untracked and len(data) <= max_bytes:
+            added, part = _as_added(place, path, max_bytes - len(data))
+            data, cut = data + added, cut or part
+    return data[:max_bytes].decode("utf-8", errors="replace"), cut or len(data) > max_bytes
+
+
+def _as_added(place: Path, path: str, room: int) -> tuple[bytes, bool]:
+    """A file that git does not know, as a diff would add it: at most `room` bytes, and whether it is cut."""
+    file = place / path
+    head = f"diff --git a/{path} b/{path}\nnew file\n".encode("utf-8", errors="surrogateescape")
+    if file.is_symlink() or not file.is_file():  # a repository inside has its own history
+        return head, False
+    with file.open("rb") as source:
+        data = source.read(room + 1)
+    if b"\0" in data[:8000]:
+        return head + b"Binary file\n", False
+    lines = data[:room].splitlines(keepends=True)
+    return head + b"".join(b"+" + line.rstrip(b"\r\n") + b"\n" for line in lines), len(data) > room
 
 
 def _copy_edits(source: Path, place: Path) -> None:
