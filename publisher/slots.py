@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from dataclasses import dataclass
 
@@ -30,15 +31,18 @@ def detect_slots(settings: Settings) -> tuple[Slot, ...]:
 
 def count_gpus() -> int:
     """How many GPUs nvidia-smi lists; 0 where there is no such program or its driver does not answer."""
+    program = shutil.which("nvidia-smi")  # a folder of PATH that may not be read would end the worker otherwise
+    if program is None:
+        return 0
     try:
         listed = subprocess.run(
-            ["nvidia-smi", "-L"],
+            [program, "-L"],
             capture_output=True,
             text=True,
             timeout=NVIDIA_SMI_TIMEOUT_SECONDS,
             check=False,
         )
-    except (FileNotFoundError, subprocess.TimeoutExpired):
+    except (OSError, subprocess.TimeoutExpired):
         return 0
     return (
         sum(line.startswith("GPU ") for line in listed.stdout.splitlines()) if listed.returncode == 0 else 0
