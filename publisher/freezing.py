@@ -21,6 +21,7 @@ from snapshotter.objects import Store
 from workstation.layout import Home, Project
 
 if TYPE_CHECKING:
+    from publisher.db.control import Control
     from snapshotter.describe.gathering import Gathered
 
 MOST_RECORDED_FILES = 200  # a deployment's record names so many files a component, and counts them all
@@ -130,6 +131,22 @@ class ProjectSnapshots:
 
     def _find(self, project: str, snapshot_id: str) -> Snapshot:
         return find_snapshot(self._home.project(project).snapshots, snapshot_id)
+
+
+def smoke_workflows(control: Control) -> Callable[[str], Mapping[str, Any] | None]:
+    """The smoke workflow of each project's service; None for a project without one."""
+    from publisher.configuration import read_configuration
+    from publisher.db import services
+
+    def of(project: str) -> Mapping[str, Any] | None:
+        with control.read() as tx:
+            service = services.find(tx, project)
+            if service is None:
+                return None
+            document = services.configuration(tx, service.id, service.configuration_version)
+        return read_configuration(document).smoke_workflow
+
+    return of
 
 
 def _problems(snapshot: Snapshot) -> list[str]:

@@ -6,7 +6,7 @@ from publisher.clock import Clock, utc_now
 from publisher.db.control import Control
 from publisher.drivers.process import ProcessDriver
 from publisher.executor import Machinery
-from publisher.freezing import ProjectSnapshots
+from publisher.freezing import ProjectSnapshots, smoke_workflows
 from publisher.gateways import Gateways
 from publisher.projects import ProjectWorkstations
 from publisher.settings import Settings
@@ -22,7 +22,7 @@ def make_machinery(home: Home, control: Control, settings: Settings, clock: Cloc
         settings=settings,
         driver=ProcessDriver(home.instances),
         slots=detect_slots(settings),
-        snapshots=ProjectSnapshots(home),
+        snapshots=ProjectSnapshots(home, smoke_workflow_of=smoke_workflows(control)),
         workstations=ProjectWorkstations(home),
         gateways=Gateways(home),
         clock=clock,

@@ -105,12 +105,13 @@ def _take_in(store: UnpublishedStore, scratch: Path, trees: Sequence[ComponentTr
     readings: list[Reading] = []
     for tree, change in zip(trees, changes, strict=True):
         readings += tree.plan(change.records, trust=True) if change.records else []
-    for reading, put, unreadable in read_files(store, scratch, readings, workers):
+    for read in read_files(store, scratch, readings, workers):
+        reading = read.reading
         tree = trees[reading.component]
-        if unreadable:
-            tree.refuse_file(reading.directory, reading.name, unreadable)
-        elif put is not None:
-            tree.take(reading.directory, reading.name, put)
+        if read.unreadable:
+            tree.refuse_file(reading.directory, reading.name, read.unreadable)
+        elif read.put is not None:
+            tree.take(reading.directory, reading.name, read.put)
     for tree in trees:
         tree.rebuild(scratch)
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from web.cli.options import HomeOption, JsonOption, ProjectArgument, SnapshotArgument, noun
 
+OtherSnapshotArgument = Annotated[
+    str | None, typer.Argument(help="Another snapshot; left out: the workstation as it is now.")
+]
 app = noun("snapshot", "Snapshots: frozen environments, named by their content.")
 
 
@@ -54,38 +59,27 @@ def show_one(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what a snapshot holds."""
-    from web.cli.opening import opened
-    from web.cli.output import size, table
-    from web.snapshots import found_snapshot
+    """Show what a snapshot holds: plugins, packages, engine, cache, models, and the machine it is from."""
+    from web.cli.snapshot_description import show_snapshot
 
-    one = found_snapshot(opened(home), project, snapshot)
-    if not as_json:
-        typer.echo(f"Snapshot {one.number}  {one.id}")
-        typer.echo(f"frozen {one.created_at:%Y-%m-%d %H:%M:%SZ} from {one.workstation}\n")
-    rows = [
-        (part.kind, part.name, part.files, size(part.size_bytes), part.tree[:12]) for part in one.components
-    ]
-    table(
-        one, ("KIND", "COMPONENT", "FILES", "SIZE", "TREE"), rows, as_json=as_json, none="It holds nothing."
-    )
+    show_snapshot(project, snapshot, home, as_json=as_json)
 
 
 @app.command("diff")
 def diff(
     project: ProjectArgument,
     old: SnapshotArgument,
-    new: SnapshotArgument = "latest",
+    new: OtherSnapshotArgument = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """What differs between two snapshots: plugins, packages, files."""
-    from web.cli.opening import opened
-    from web.cli.output import show
-    from web.snapshots import diff_snapshots
+    """What differs: plugins, packages, engine, cache, models, files.
 
-    found = diff_snapshots(opened(home), project, old, new)
-    show(found, *(found.lines() or ["They are the same."]), as_json=as_json)
+    Between two snapshots, or without the second, from a snapshot to the workstation as it is now.
+    """
+    from web.cli.snapshot_description import show_difference
+
+    show_difference(project, old, new, home, as_json=as_json)
 
 
 @app.command("verify")
