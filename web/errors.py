@@ -6,6 +6,7 @@ WebError
 │   └── BadSetting
 ├── HomeNotFound
 ├── PlatformNotRunning
+├── WorkerNotRunning
 ├── PlatformRunning
 ├── PortTaken
 ├── PartDidNotStart
@@ -83,6 +84,17 @@ class PlatformNotRunning(WebError):
         self.home, self.wanted_for = home, wanted_for
         super().__init__(
             f"Nothing runs on the home {home}, and {wanted_for} needs it: run `stillframe up --home {home}`."
+        )
+
+
+class WorkerNotRunning(WebError):
+    """What was asked for is on record, and no worker is there to carry it out."""
+
+    def __init__(self, wanted: str, seconds: float, log: Path, then: str) -> None:
+        self.wanted, self.seconds, self.log = wanted, seconds, log
+        super().__init__(
+            f"No worker has been alive for {seconds:g} s, so {wanted} does not move. "
+            f"Why stands in {log}. {then}"
         )
 
 

@@ -109,7 +109,7 @@ _TABLE: Mapping[Verdict, Mapping[str, str]] = {
     Verdict(503, NOT_RUNNING): {
         "workstation.errors": "WorkstationNotRunning",
         "online_runtime.gateway.errors": "NoInstance JobsUnavailable",
-        "web.errors": "PlatformNotRunning EngineUnreachable CallUnavailable",
+        "web.errors": "PlatformNotRunning WorkerNotRunning EngineUnreachable CallUnavailable",
     },
     Verdict(502, OUTSIDE): {
         "workstation.errors": "CloneFailed",

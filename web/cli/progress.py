@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from web.cli.output import console, show
-from web.errors import DeploymentNotSucceeded, WaitedTooLong
+from web.errors import DeploymentNotSucceeded, WaitedTooLong, WorkerNotRunning
 from web.installation import Installation
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from publisher.history import DeploymentRecord
 
 LOOK_SECONDS = 0.2
+NO_WORKER_SECONDS = (
+    10.0  # one that ended is started again within seconds; one that keeps ending is not back for 30
+)
 SUCCEEDED = "succeeded"
 MOVE = "AdvanceTo"  # of interest in the history, not to somebody who waits
 
@@ -67,9 +70,13 @@ def ending(project: str, ended: Deployment) -> list[str]:
 def watch_until_final(
     here: Installation, project: str, number: int, *, limit_seconds: float, quiet: bool
 ) -> DeploymentRecord:
-    """Look until the deployment is final, printing each step as it ends. Raises WaitedTooLong."""
+    """Look until the deployment is final, printing each step as it ends.
+
+    Raises WaitedTooLong, and WorkerNotRunning when nobody is there to carry it out.
+    """
     deadline = time.monotonic() + limit_seconds
-    told = 0
+    told, worker_seen = 0, time.monotonic()
+    then = f"It goes on: stillframe deployment watch {project} {number}"
     with _live(quiet) as status:
         while True:
             record = here.publisher.deployment(project, number)
@@ -80,12 +87,24 @@ def watch_until_final(
             told = len(ended)
             if record.deployment.final:
                 return record
+            worker_seen = time.monotonic() if _worker_alive(here) else worker_seen
+            if time.monotonic() - worker_seen > NO_WORKER_SECONDS:
+                log = here.home.run / "logs" / "worker.log"
+                what = f"deployment {number} of {project}"
+                raise WorkerNotRunning(
+                    what, NO_WORKER_SECONDS, log, then.replace("It goes", "When one runs it goes")
+                )
             if time.monotonic() > deadline:
-                then = f"It goes on: stillframe deployment watch {project} {number}"
                 raise WaitedTooLong(f"deployment {number} of {project}", limit_seconds, then)
             if status is not None:
                 status.update(_now(record))
             time.sleep(LOOK_SECONDS)
+
+
+def _worker_alive(here: Installation) -> bool:
+    record = here.running
+    worker = record.children.get("worker") if record is not None else None
+    return worker is not None and worker.alive
 
 
 def step_line(event: Event) -> str:
