@@ -17,7 +17,7 @@ from snapshotter.errors import FileKeepsChanging
 
 RETRIES = 3
 RACY_WINDOW_SECONDS = 0.02  # Twice the coarsest tick of Linux's file clock (10 ms at 100 Hz).
-CHUNK_BYTES = 1 << 20
+CHUNK_BYTES = 256 << 10  # Fits a processor's cache between reading, hashing and writing.
 _FICLONE = 0x40049409
 _NO_CLONE = frozenset({errno.EOPNOTSUPP, errno.ENOTTY, errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EPERM})
 _ZEROS = bytes(CHUNK_BYTES)
@@ -133,7 +133,7 @@ def copy_content(fd: int, facts: os.stat_result, target: int) -> bytes:
     return hasher.digest()
 
 
-def write_all(fd: int, data: bytes, offset: int = 0) -> None:
+def write_all(fd: int, data: bytes | memoryview, offset: int = 0) -> None:
     """Write all of `data` at `offset`. Raises OSError, also when the disk takes only a part."""
     rest = memoryview(data)
     while rest:
@@ -156,21 +156,22 @@ def clone(source: int, target: int) -> bool:
     return True
 
 
-def _pieces(fd: int, facts: os.stat_result) -> Iterator[tuple[int | None, bytes]]:
+def _pieces(fd: int, facts: os.stat_result) -> Iterator[tuple[int | None, bytes | memoryview]]:
     """The content in order as (offset, bytes); the offset of a hole's zeros is None.
 
-    Raises Changed at an early end.
+    The bytes are good until the next piece: one buffer takes all, because fresh memory for each costs as much
+    as the copying itself. Raises Changed at an early end.
     """
-    at = 0
+    at, buffer = 0, memoryview(bytearray(min(CHUNK_BYTES, facts.st_size)))
     for start, end in _extents(fd, facts):
         yield from ((None, zeros) for zeros in _zeros(start - at))
         at = start
         while at < end:
-            data = os.pread(fd, min(CHUNK_BYTES, end - at), at)
-            if not data:
+            count = os.preadv(fd, [buffer[: end - at]], at)
+            if not count:
                 raise Changed
-            yield at, data
-            at += len(data)
+            yield at, buffer[:count]
+            at += count
     yield from ((None, zeros) for zeros in _zeros(facts.st_size - at))
 
 

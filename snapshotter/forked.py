@@ -14,6 +14,7 @@ import pickle
 import selectors
 import signal
 import struct
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,9 +24,9 @@ from snapshotter.errors import ForkFailed
 _LENGTH = struct.Struct("<I")
 _UNIT = struct.Struct("<I")
 _PR_SET_PDEATHSIG = 1
-MAX_UNITS = (
-    4096 // _UNIT.size
-)  # All units fit into the smallest pipe that Linux gives, before the first child reads.
+# All units fit into the smallest pipe that Linux gives, before the first child reads.
+MAX_UNITS = 4096 // _UNIT.size
+SEND_SECONDS = 0.05  # The longest that a result waits for others to travel with, once there is another.
 _libc = ctypes.CDLL(None)
 
 
@@ -106,15 +107,20 @@ def _serve(queue: int, writer: int, work: Callable[[int], Iterable[Any]], parent
         return
     gc.disable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent gets it too and ends us.
+    sent = 0.0
     while unit := os.read(queue, _UNIT.size):
         results: list[Any] = []
         problem: Exception | None = None
         try:
             for result in work(_UNIT.unpack(unit)[0]):  # One by one: what came before an exception counts.
                 results.append(result)
+                if time.monotonic() - sent > SEND_SECONDS:
+                    _send(writer, (results, None))
+                    results, sent = [], time.monotonic()
         except Exception as error:  # noqa: BLE001 - carried to the parent, which raises it
             problem = error
         _send(writer, (results, problem))
+        sent = time.monotonic()
         if problem is not None:
             return
     _send(writer, None)

@@ -3,7 +3,8 @@ nothing is.
 
 Rounds of scan, read and pack go on until a scan finds nothing changed since the last one. Every file was then
 read between two scans that saw the same stamps on it, so the snapshot is the workstation as it stood between
-those scans.
+those scans. After a small change the second scan is spared where the stamps of what changed prove as much
+(instant.py).
 """
 
 from __future__ import annotations
@@ -24,22 +25,27 @@ from snapshotter.crash import crash_point
 from snapshotter.describe.packages import frozen_packages, interpreter_links
 from snapshotter.durable import publish_folder
 from snapshotter.errors import NotFreezable, StoreFull, WorkstationKeepsChanging
+from snapshotter.instant import Instant
 from snapshotter.locks import freeze_lock
 from snapshotter.manifest import Component, Snapshot, snapshot_id, to_json
 from snapshotter.objects import Store
-from snapshotter.reading import Read, Reading, read_files
+from snapshotter.reading import Read, Reading, counted, read_files
 from snapshotter.rules import ComponentSource
 from snapshotter.scan import WORKERS, Changes, ScanTask, scan
 from snapshotter.session import Session, session, take_back
 from snapshotter.tree import shown
 
 ROUNDS = 5
+PROGRESS_SECONDS = 0.1
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 @dataclass(frozen=True)
 class FreezeProgress:
-    """Where a freeze is: `phase` is "scan", "read" or "publish"; `path` is the last file that was read."""
+    """Where a freeze is: `phase` is "scan", "read" or "publish"; `path` is a file being read or just read.
+
+    It is told at each new phase, and while reading every PROGRESS_SECONDS and at the last file.
+    """
 
     phase: str
     files_done: int = 0
@@ -162,11 +168,15 @@ class _Freeze:
         for number in range(ROUNDS):
             self.progress(FreezeProgress("scan"))
             trust = number > 0 or not self.verify_content
-            changes = scan([ScanTask(tree.source, tree.known, trust) for tree in self.trees], self.workers)
+            instant = Instant(stay.scratch, self.store.rule.window_seconds)
+            tasks = [ScanTask(tree.source, tree.known, trust) for tree in self.trees]
+            changes = scan(tasks, self.workers)
             if not any(change.records or change.refusals for change in changes):
                 return
             self._round(stay, changes, trust)
             self.changed = True
+            if all(instant.shows(task, change.records) for task, change in zip(tasks, changes, strict=True)):
+                return
             last = [
                 f"{tree.source.name}/{shown(path)}"
                 for tree, change in zip(self.trees, changes, strict=True)
@@ -193,16 +203,13 @@ class _Freeze:
             raise NotFreezable(refusals)
 
     def _read(self, stay: Session, readings: Sequence[Reading]) -> None:
-        total = sum(reading.size for reading in readings)
-        files = size = 0
-        full = _StoreFullAs(self.store, total)
+        told = _Told(self.progress, *counted(readings))
+        full = _StoreFullAs(self.store, told.bytes_total)
         with full:
-            for read in read_files(self.store, stay.scratch, readings, self.workers):
-                files, size = files + 1, size + read.reading.size
-                full.needed_bytes = total - size
+            for read in read_files(self.store, stay.scratch, readings, self.workers, told.begun):
+                told.done(read.reading)
+                full.needed_bytes = told.bytes_total - told.bytes_done
                 self._take(stay, read)
-                path = shown(read.reading.path)
-                self.progress(FreezeProgress("read", files, len(readings), size, total, path))
 
     def _take(self, stay: Session, read: Read) -> None:
         reading, put, unreadable = read
@@ -246,6 +253,35 @@ class _Freeze:
         for tree in self.trees:
             tree.save_scan()
         crash_point("scan-cached")
+
+
+@dataclass
+class _Told:
+    """What the one who waits was told of the reading: at most one message each PROGRESS_SECONDS."""
+
+    progress: OnProgress
+    files_total: int
+    bytes_total: int
+    files_done: int = 0
+    bytes_done: int = 0
+    last: float = 0.0
+
+    def begun(self, reading: Reading) -> None:
+        """A large file is being read."""
+        self._tell(reading, always=False)
+
+    def done(self, reading: Reading) -> None:
+        """A file was read."""
+        self.files_done += 1
+        self.bytes_done += reading.size
+        self._tell(reading, always=self.files_done == self.files_total)
+
+    def _tell(self, reading: Reading, *, always: bool) -> None:
+        now = time.monotonic()
+        if always or now - self.last >= PROGRESS_SECONDS:
+            self.last = now
+            counts = self.files_done, self.files_total, self.bytes_done, self.bytes_total
+            self.progress(FreezeProgress("read", *counts, shown(reading.path)))
 
 
 @dataclass

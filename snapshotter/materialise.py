@@ -12,6 +12,7 @@ import os
 import shutil
 from pathlib import Path
 
+from snapshotter.copying import clone
 from snapshotter.crash import crash_point
 from snapshotter.errors import ObjectMissing
 from snapshotter.manifest import Component, Snapshot
@@ -88,7 +89,8 @@ def _link(store: Store, entry: Entry, path: bytes) -> None:
 def _copy(store: Store, key: ObjectKey, path: bytes) -> None:
     """A file of its own: ext4 allows 65,000 names for one, and all empty `__init__.py` may be the same."""
     with store.get(key) as source, open(path, "xb") as target:
-        shutil.copyfileobj(source, target)
+        if not clone(source.fileno(), target.fileno()):
+            shutil.copyfileobj(source, target)
         target.flush()
         os.fchmod(target.fileno(), key.mode)
         os.utime(target.fileno(), ns=(key.mtime_ns, key.mtime_ns))

@@ -34,6 +34,7 @@ from snapshotter.tree import Entry, digest_of, unpack
 FORMAT = 1
 FOLDERS = ("objects", "trees", "views", "scan", "tmp", "quarantine")
 SMALL_BYTES = 1 << 20  # Up to here a file is read into memory once, hashed, and written only when it is new.
+CLONED_FROM_BYTES = 64 << 10  # Where blocks can be shared, larger files are cloned, and the clone is hashed.
 
 
 class ObjectKey(NamedTuple):
@@ -141,7 +142,7 @@ class Store:
         )
 
     def _put(self, fd: int, facts: os.stat_result, scratch: Path, expected: bytes | None) -> Put:
-        if facts.st_size <= SMALL_BYTES:
+        if facts.st_size <= (SMALL_BYTES if facts.st_dev in self._no_clone_from else CLONED_FROM_BYTES):
             data = copying.read_whole(fd, facts.st_size)
             key = self._key(blake3(data).digest(), facts)
             stored = 0 if self.has(key, facts.st_size) else self._add(fd, facts, scratch, key, data)
@@ -162,8 +163,7 @@ class Store:
 
     def _add(self, fd: int, facts: os.stat_result, scratch: Path, key: ObjectKey, data: bytes) -> int:
         with self._temporary(scratch) as temporary:
-            if not self._clone(fd, facts, temporary.fd):
-                copying.write_all(temporary.fd, data)
+            copying.write_all(temporary.fd, data)  # What was hashed: no clone could be that surely.
             self._finish(temporary, fd, facts, key)
         return facts.st_size or 1  # An empty object is new too.
 

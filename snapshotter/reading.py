@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from snapshotter.objects import Put, Store
 
 FEW_FILES, FEW_BYTES = 64, 32 << 20  # Below both, forking costs more than it saves.
 FILES_A_UNIT = 16
+LARGE_BYTES = 16 << 20  # Whoever waits for such a file wants to know its name before it is done.
 
 
 class Reading(NamedTuple):
@@ -34,8 +35,14 @@ class Read(NamedTuple):
     unreadable: str = ""
 
 
-def read_files(store: Store, scratch: Path, readings: Sequence[Reading], workers: int) -> Iterator[Read]:
-    """Each reading's outcome, in no order.
+def read_files(
+    store: Store,
+    scratch: Path,
+    readings: Sequence[Reading],
+    workers: int,
+    begun: Callable[[Reading], None] = lambda _: None,
+) -> Iterator[Read]:
+    """Each reading's outcome, in no order; `begun` is told of each large file before it is read.
 
     Raises FileKeepsChanging, ForkFailed, OSError (the store's disk is full).
     """
@@ -45,12 +52,17 @@ def read_files(store: Store, scratch: Path, readings: Sequence[Reading], workers
     few = len(ordered) <= FEW_FILES and sum(reading.size for reading in ordered) <= FEW_BYTES
     units = min(MAX_UNITS, -(-len(ordered) // FILES_A_UNIT))
 
-    def work(unit: int) -> Iterator[tuple[int, Put | None, str]]:
+    def work(unit: int) -> Iterator[tuple[int, Put | None, str, bool]]:
         for index in range(unit, len(ordered), units):
-            yield index, *_read(store, scratch, ordered[index])
+            if ordered[index].size >= LARGE_BYTES:
+                yield index, None, "", True
+            yield index, *_read(store, scratch, ordered[index]), False
 
-    for index, put, unreadable in forked_map(units, work, 1 if few else workers):
-        yield Read(ordered[index], put, unreadable)
+    for index, put, unreadable, begins in forked_map(units, work, 1 if few else workers):
+        if begins:
+            begun(ordered[index])
+        else:
+            yield Read(ordered[index], put, unreadable)
 
 
 def _read(store: Store, scratch: Path, reading: Reading) -> tuple[Put | None, str]:

@@ -44,6 +44,10 @@ class Listed(NamedTuple):
     def mtime_ns(self) -> int:
         return int(_FACTS.unpack(self.facts)[2])
 
+    @property
+    def ctime_ns(self) -> int:
+        return int(_FACTS.unpack(self.facts)[3])
+
 
 def look_at(path: bytes, prefix: bytes, left_out: re.Pattern[bytes] | None) -> tuple[bytes, list[bytes]]:
     """The record of the directory at `path` and the names of its directories. Raises OSError.

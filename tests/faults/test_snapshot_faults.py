@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from snapshotter import copying
+from snapshotter import scan as scan_module
 from snapshotter.catalogue import list_snapshots
 from snapshotter.copying import RacyRule
 from snapshotter.errors import FileKeepsChanging, NotFreezable, StoreFull, WorkstationKeepsChanging
@@ -215,23 +216,63 @@ def test_a_file_that_never_holds_still_is_refused_by_name(desk: Desk) -> None:
 # 30: the workstation as a whole
 
 
-def test_two_files_that_change_together_are_never_mixed(desk: Desk) -> None:
+@pytest.mark.parametrize("frozen_before", [False, True])
+def test_two_files_that_change_together_are_never_mixed(desk: Desk, monkeypatch, frozen_before: bool) -> None:
     """A writer keeps both at the same number; a snapshot of different numbers would be mixed."""
-    both = desk.plugin / "a", desk.plugin / "z"
-    (desk.plugin / "between").write_bytes(os.urandom(2 << 20))
+    both = [desk.plugin / "first" / "a", desk.plugin / "second" / "z"]
     for file in both:
+        file.parent.mkdir()
         file.write_text("0")
-    changed = []
+    if frozen_before:  # Then only the first is read, and the second must not stay as it was.
+        desk.freeze()
+        outwait_the_window()
+        both[0].write_text("1")
+        outwait_the_window()
+    changed, whole = [], copying.read_whole
 
-    def change_once(step: FreezeProgress) -> None:
-        if step.phase == "read" and not changed and step.files_done == 3:  # One of the two was read.
-            changed.append(step)
+    def read_then_change(fd: int, size: int) -> bytes:
+        data = whole(fd, size)
+        if data == (b"1" if frozen_before else b"0") and not changed:
+            changed.append(data)
+            for file in both:
+                file.write_text("2")
+        return data
+
+    monkeypatch.setattr(copying, "read_whole", read_then_change)
+    view = desk.view(desk.freeze().snapshot)
+    assert changed
+    assert (view / "first" / "a").read_text() == (view / "second" / "z").read_text() == "2"
+
+
+def test_what_changed_during_the_scan_is_never_mixed_with_what_changed_after_it(
+    desk: Desk, monkeypatch
+) -> None:
+    """Both files change when the directory of the first was looked at and that of the second was not yet."""
+    both = [desk.plugin / "first" / "a", desk.plugin / "second" / "z"]
+    for file in both:
+        file.parent.mkdir()
+        file.write_text("0")
+    desk.freeze()
+    outwait_the_window()
+    looked, look_at = [], scan_module.look_at
+
+    def look_then_change(path: bytes, *others: Any) -> Any:
+        result = look_at(path, *others)
+        if path.rpartition(b"/")[2] in (b"first", b"second") and not looked:
+            looked.append(path)
             for file in both:
                 file.write_text("1")
+        return result
 
-    view = desk.view(desk.freeze(progress=change_once).snapshot)
-    assert changed
-    assert (view / "a").read_text() == (view / "z").read_text() == "1"
+    monkeypatch.setattr(scan_module, "look_at", look_then_change)
+    view = desk.view(desk.freeze().snapshot)
+    assert looked
+    assert (view / "first" / "a").read_text() == (view / "second" / "z").read_text() == "1"
+
+
+def outwait_the_window() -> None:
+    """Let the stamps made so far become old, as they are when nobody is writing."""
+    RacyRule().outwait(time.time_ns())
 
 
 def test_a_workstation_that_never_holds_still_is_refused_with_the_folder(desk: Desk) -> None:

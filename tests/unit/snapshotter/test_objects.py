@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,16 +51,20 @@ def test_a_torn_reading_is_repeated_and_never_gets_a_name(
     if known:  # Then the first reading finds its bytes in the store and nothing is to be written.
         with session(store) as stay:
             store.put(os.fsencode(file), stay.scratch)
-    read, waiting = os.pread, [1]
+    waiting = [1]
 
-    def tear(fd: int, count: int, offset: int) -> bytes:
-        data = read(fd, count, offset)
-        if waiting and os.fstat(fd).st_size == size:
-            waiting.pop()
-            file.write_bytes(b"x" * size)
-        return data
+    def tearing(read: Callable[[int, Any, int], Any]) -> Callable[[int, Any, int], Any]:
+        def tear(fd: int, into: Any, offset: int) -> Any:
+            result = read(fd, into, offset)
+            if waiting and os.fstat(fd).st_size == size:
+                waiting.pop()
+                file.write_bytes(b"x" * size)
+            return result
 
-    monkeypatch.setattr(os, "pread", tear)
+        return tear
+
+    monkeypatch.setattr(os, "pread", tearing(os.pread))
+    monkeypatch.setattr(os, "preadv", tearing(os.preadv))
     with session(store) as stay:
         put = store.put(os.fsencode(file), stay.scratch, digest_of(bytes(size)) if known else None)
     assert not waiting
