@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from snapshotter.errors import FreezeInProgress
+from snapshotter.errors import FreezeInProgress, StoreBusy
 
 # Forked readers hold copies of the lock for the moment in which they die after their parent.
 ORPHAN_WAIT_SECONDS = 2.0
@@ -73,6 +73,36 @@ def exclusive_lock(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(fd)
+
+
+@contextmanager
+def exclusive_within(path: Path, limit_seconds: float) -> Iterator[None]:
+    """Hold the exclusive lock on `path`; waits for everyone else, but only so long. Raises StoreBusy."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        deadline = time.monotonic() + limit_seconds
+        while not try_lock(fd):
+            if time.monotonic() > deadline:
+                raise StoreBusy(limit_seconds)
+            time.sleep(POLL_SECONDS)
+        yield
+    finally:
+        os.close(fd)
+
+
+def is_held(path: Path) -> bool:
+    """Whether somebody holds the exclusive lock on a file or folder; False when there is none."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
 
 
 @contextmanager
