@@ -42,6 +42,7 @@ EXIT_CODES: Mapping[int, str] = {
 # Verdict -> module -> its error classes. A root stands for itself: that a bare one is raised would be a bug.
 _TABLE: Mapping[Verdict, Mapping[str, str]] = {
     Verdict(500, BUG): {
+        "snapshotter.transfer.errors": "TransferError",
         "workstation.errors": "WorkstationError ProjectError BaseError EngineError PluginError "
         "DependencyError WorkflowError ProcessError",
         "snapshotter.errors": "SnapshotterError ForkFailed",
@@ -55,14 +56,15 @@ _TABLE: Mapping[Verdict, Mapping[str, str]] = {
     },
     Verdict(400, BAD_INPUT): {
         "online_runtime.jobs.errors": "OutsideArchive",
-        "online_runtime.gateway.errors": "BadPath PromptInvalid",
+        "online_runtime.gateway.errors": "BadPath PromptInvalid JobsQueryRefused",
     },
     Verdict(422, BAD_INPUT): {
+        "snapshotter.transfer.errors": "ArchiveRefused UrlUnusable",
         "workstation.errors": "BadName BadPluginName PluginSourceUnusable RefNotFound ArchiveRefused "
         "EngineSourceUnusable RequirementsUnreadable NotJson UiFormatWorkflow EmptyWorkflow HomeUnreadable",
         "snapshotter.errors": "AmbiguousSnapshot",
         "online_runtime.gateway.errors": "BadSetting",
-        "publisher.errors": "ConfigurationInvalid",
+        "publisher.errors": "ConfigurationInvalid NotAcceptable",
         "web.errors": "SettingRefused UnknownSetting BadSetting RequestRefused FileUnreadable NodesUnknown",
     },
     Verdict(413, BAD_INPUT): {
@@ -78,6 +80,7 @@ _TABLE: Mapping[Verdict, Mapping[str, str]] = {
     },
     Verdict(422, NOT_FOUND): {"web.errors": "ModelsMissing"},
     Verdict(409, CONFLICT): {
+        "snapshotter.transfer.errors": "TransferInProgress TargetOccupied",
         "workstation.errors": "ProjectExists ProjectBusy ProjectRunning PluginExists",
         "snapshotter.errors": "FreezeInProgress WorkstationRuns SnapshotNeeded StoreBusy",
         "online_runtime.instance.errors": "AlreadyRunning",
@@ -88,10 +91,10 @@ _TABLE: Mapping[Verdict, Mapping[str, str]] = {
         "web.errors": "PlatformRunning PortTaken ServiceStillServes",
     },
     Verdict(409, REFUSED): {
+        "snapshotter.transfer.errors": "BaseNotIncluded",
         "workstation.errors": "PluginPinned PluginHasLocalEdits PluginNotUpdatable ProtectedChange "
         "DependencyConflict RequirementsDoNotResolve ModelKeepsChanging",
         "snapshotter.errors": "NotFreezable FileKeepsChanging WorkstationKeepsChanging NotRestorable",
-        "online_runtime.gateway.errors": "HistoryIsKept",
         "publisher.errors": "RollbackRefused NothingDeployed NoFreeSlot",
         "web.errors": "AnswerNeeded Declined",
     },
@@ -112,11 +115,13 @@ _TABLE: Mapping[Verdict, Mapping[str, str]] = {
         "web.errors": "PlatformNotRunning WorkerNotRunning EngineUnreachable CallUnavailable",
     },
     Verdict(502, OUTSIDE): {
+        "snapshotter.transfer.errors": "UrlFailed",
         "workstation.errors": "CloneFailed",
         "online_runtime.gateway.errors": "InstanceUnreachable InstanceAnswerBroken",
     },
     Verdict(507, OUTSIDE): {"snapshotter.errors": "StoreFull NoSyncfs NoRoomToRestore"},
     Verdict(500, DAMAGED): {
+        "snapshotter.transfer.errors": "ArchiveTooNew ArchiveDamaged UrlTooNew UrlIncomplete",
         "workstation.errors": "HomeTooNew ProjectTooNew ProjectUnreadable BaseUnusable EngineMissing",
         "snapshotter.errors": "StoreTooNew ObjectMissing ObjectDamaged TreeMalformed ManifestTooNew "
         "ManifestDamaged NotCollectable",

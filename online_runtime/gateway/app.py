@@ -125,6 +125,8 @@ class Gateway:
             await parts.histories.one(exchange, route, short[len("/history/") :])
         elif method == "GET" and short.startswith("/jobs/"):
             await parts.listing.one(exchange, route, short[len("/jobs/") :])
+        elif method == "POST" and short.startswith("/jobs/") and short.endswith("/cancel"):
+            await parts.cancelling.one(exchange, route, short[len("/jobs/") : -len("/cancel")])
         elif method in ("GET", "HEAD") and short == "/view":
             await parts.views.one(exchange, route, path)
         else:

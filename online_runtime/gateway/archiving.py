@@ -16,6 +16,7 @@ import structlog
 
 from online_runtime.gateway.entries import end_of
 from online_runtime.gateway.errors import InstanceAnswerBroken
+from online_runtime.gateway.job_summary import summary_of
 from online_runtime.gateway.ledger import JobLedger
 from online_runtime.gateway.outputs import entry_outside, named_files
 from online_runtime.gateway.routing import RouteInstance
@@ -69,7 +70,7 @@ class Archiving:
         archive = self._ledger.archive
         outside = entry_outside(entry, job.prompt_id)
         await asyncio.to_thread(archive.write_result, job.service, job.prompt_id, outside)
-        await self._ledger.finish(job, state, reason, kept)
+        await self._ledger.finish(job, state, reason, kept, summary_of(outside))
 
     async def _keep(self, job: Job, instance: RouteInstance, file: ArchivedFile) -> str | None:
         """Copy one file; returns why it cannot be had, None when it was copied."""

@@ -22,7 +22,7 @@ from online_runtime.gateway.routing import RouteInstance
 from online_runtime.gateway.settings import GatewaySettings
 from online_runtime.gateway.upstream import Upstream, url_of
 from online_runtime.gateway.watch import RoutingWatch
-from online_runtime.gateway.whereabouts import finished_entry, queue_remaining, queued_ids
+from online_runtime.gateway.whereabouts import finished_entry, queue_of, queue_remaining
 from online_runtime.jobs.errors import JobsError
 from online_runtime.jobs.job import Job, JobState
 
@@ -164,12 +164,12 @@ class Archivist:
         """The engine has fewer prompts than it should: find those it never got, forgot, or finished out
         of order.
         """
-        queued = await queued_ids(self._upstream, instance)
+        queue = await queue_of(self._upstream, instance)
         self._settled_at[instance.id] = asyncio.get_running_loop().time()
         for job in jobs:
             if not self._ledger.holds(job):
                 continue
-            if job.prompt_id in queued:
+            if job.prompt_id in queue.running | queue.pending:
                 if job.state is JobState.WAITING:
                     self._ledger.running(job.service, job.prompt_id, None)
             elif not await self._archive_if_finished(instance, job):

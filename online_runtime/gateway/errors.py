@@ -17,7 +17,7 @@ the next step.
     ├── PromptUndecided
     ├── FileMissing
     ├── OwnerGone
-    ├── HistoryIsKept
+    ├── JobsQueryRefused
     ├── JobsUnavailable
     ├── GatewayFault
     └── CallerGone
@@ -172,12 +172,12 @@ class OwnerGone(GatewayError):
         )
 
 
-class HistoryIsKept(GatewayError):
-    """A call that would erase results."""
+class JobsQueryRefused(GatewayError):
+    """A filter, order, page or list of ids that jobs cannot be asked for by."""
 
-    def __init__(self, service: str) -> None:
-        self.service = service
-        super().__init__(f"The history of online service {service} is kept; it cannot be cleared from here.")
+    def __init__(self, name: str, value: str, wanted: str) -> None:
+        self.name, self.value, self.wanted = name, value, wanted
+        super().__init__(f"{name} is {value!r}, but must be {wanted}.")
 
 
 class JobsUnavailable(GatewayError):

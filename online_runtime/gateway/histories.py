@@ -13,7 +13,6 @@ from online_runtime.gateway.archiving import Archiving
 from online_runtime.gateway.entries import entry_without_run
 from online_runtime.gateway.errors import (
     BadPath,
-    HistoryIsKept,
     InstanceAnswerBroken,
     InstanceUnreachable,
     PromptLost,
@@ -28,6 +27,7 @@ from online_runtime.gateway.routing import RouteInstance, ServiceRoute
 from online_runtime.gateway.upstream import Upstream
 from online_runtime.gateway.watch import RoutingWatch
 from online_runtime.gateway.whereabouts import finished_entry
+from online_runtime.gateway.wishes import prompt_ids, wish_of
 from online_runtime.jobs import queue
 from online_runtime.jobs.job import Job, JobState, is_prompt_id
 
@@ -55,7 +55,7 @@ class Histories:
     async def entry(self, route: ServiceRoute, prompt_id: str) -> tuple[dict[str, Any] | None, Headers]:
         """The entry as callers see it. Raises PromptUnknown, PromptLost."""
         job = await self._ledger.find(route.name, prompt_id) if is_prompt_id(prompt_id) else None
-        if job is None:
+        if job is None or job.erased_at is not None:
             raise PromptUnknown(route.name, prompt_id)
         if not job.finished:
             return await self._from_owner(job)
@@ -76,9 +76,16 @@ class Histories:
         jobs = await self._ledger.ask(queue.finished, route.name, limit, offset)
         await exchange.json({job.prompt_id: await self.archived(job) for job in jobs})
 
-    async def erase(self, _exchange: Exchange, route: ServiceRoute) -> None:
-        """POST /history is refused: an engine that forgets a result before it is archived loses it."""
-        raise HistoryIsKept(route.name)
+    async def erase(self, exchange: Exchange, route: ServiceRoute) -> None:
+        """POST /history: `clear` and `delete` hide finished jobs of this service. Engines hear nothing of it:
+        one that forgets a result before it is archived would lose it.
+        """
+        wish = await wish_of(exchange, route)
+        if wish.get("clear"):
+            await self._ledger.erase(route.name, None)
+        elif named := prompt_ids(wish.get("delete")):
+            await self._ledger.erase(route.name, named)
+        await exchange.answer(200, b"", "text/plain")
 
     async def _from_owner(self, job: Job) -> tuple[dict[str, Any] | None, Headers]:
         owner = self._watch.instance(job.service, job.instance_id)

@@ -5,6 +5,7 @@ it makes.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -14,6 +15,7 @@ from typing import Any, TypeVar
 
 import structlog
 
+from online_runtime.gateway.job_summary import JobSummary
 from online_runtime.gateway.load import Load
 from online_runtime.gateway.routing import RouteInstance
 from online_runtime.jobs import queue
@@ -36,7 +38,8 @@ class JobLedger:
     ) -> None:
         self.archive = archive
         self.wake = asyncio.Event()  # set when there is something new for the archivist
-        self._database, self._ownership, self._load, self._gateway = database, ownership, load, gateway
+        self.database = database  # for questions that `ask` has no form for
+        self._ownership, self._load, self._gateway = ownership, load, gateway
         self._claimed: dict[Key, Job] = {}
         self._by_owner: dict[str, dict[Key, Job]] = {}  # the same jobs, by instance id; no empty ones
         self._posting: Counter[Key] = Counter()
@@ -75,7 +78,7 @@ class JobLedger:
 
     async def ask(self, question: Callable[..., Result], *arguments: Any) -> Result:
         """One question of `online_runtime.jobs.queue`, asked in a thread."""
-        return await asyncio.to_thread(question, self._database, *arguments)
+        return await asyncio.to_thread(question, self.database, *arguments)
 
     async def accept(self, new: NewJob) -> Job | None:
         """Store a new job with its owner; see Ownership.accept. Returns after the commit."""
@@ -115,10 +118,23 @@ class JobLedger:
         await asyncio.wrap_future(self._ownership.forget(service, prompt_id))
 
     async def finish(
-        self, job: Job, state: JobState, reason: str | None = None, files: Sequence[ArchivedFile] = ()
+        self,
+        job: Job,
+        state: JobState,
+        reason: str | None = None,
+        files: Sequence[ArchivedFile] = (),
+        summary: JobSummary | None = None,
     ) -> None:
         """End a job whose result is archived."""
-        ended = await asyncio.wrap_future(self._ownership.finish(job, state, reason=reason, files=files))
+        change = self._ownership.finish(
+            job,
+            state,
+            reason=reason,
+            files=files,
+            summary=None if summary is None else json.dumps(summary.facts),
+            execution_seconds=None if summary is None else summary.execution_seconds,
+        )
+        ended = await asyncio.wrap_future(change)
         self._drop(job.service, job.prompt_id)
         if ended:
             log.info("job_ended", service=job.service, prompt=job.prompt_id, state=state, reason=reason)
@@ -131,6 +147,10 @@ class JobLedger:
         """Note, before it is done, that a caller takes these jobs out of the queue."""
         await asyncio.wrap_future(self._ownership.cancel(service, prompt_ids, reason))
         self.wake.set()
+
+    async def erase(self, service: str, prompt_ids: Sequence[str] | None) -> None:
+        """Hide finished jobs from history: those named, or all (None)."""
+        await asyncio.wrap_future(self._ownership.erase(service, prompt_ids))
 
     async def renew(self) -> None:
         """Keep the claims, take up those of gateways that are gone, correct the counts."""
@@ -189,4 +209,5 @@ def _first(new: NewJob) -> Job:
         body_sha256=new.body_sha256,
         client_id=new.client_id,
         idempotency_key=new.idempotency_key,
+        workflow_id=new.workflow_id,
     )

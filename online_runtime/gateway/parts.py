@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from online_runtime.gateway.archiving import Archiving
 from online_runtime.gateway.archivist import Archivist
+from online_runtime.gateway.cancelling import Cancelling
 from online_runtime.gateway.exchange import Exchange
 from online_runtime.gateway.histories import Histories
 from online_runtime.gateway.holding import Holding
@@ -42,6 +43,7 @@ class Parts:
     forwarding: Forwarding
     histories: Histories
     listing: JobListing
+    cancelling: Cancelling
     views: Views
     websockets: Websockets
     state: GatewayState
@@ -65,7 +67,9 @@ class Parts:
         resubmission = Resubmission(settings, ledger, upstream, watch, load)
         archiving = Archiving(ledger, upstream)
         histories = Histories(ledger, upstream, watch, archiving)
-        listing = JobListing(ledger, histories)
+        queues = Queues(ledger, upstream, watch)
+        listing = JobListing(ledger, histories, queues)
+        cancelling = Cancelling(ledger, upstream, watch)
         prompts = Prompts(settings, ledger, upstream, holding, load)
         return cls(
             watch=watch,
@@ -73,11 +77,12 @@ class Parts:
             forwarding=forwarding,
             histories=histories,
             listing=listing,
+            cancelling=cancelling,
             views=Views(ledger, forwarding),
             websockets=Websockets(ledger, upstream, watch),
             state=GatewayState(watch, load, holding, ledger, control_token(settings.home)),
             archivist=Archivist(settings, ledger, upstream, watch, archiving, resubmission, gateway),
-            own_calls=_own_calls(prompts, Queues(ledger, upstream, watch), histories, listing),
+            own_calls=_own_calls(prompts, queues, histories, listing, cancelling),
             ledger=ledger,
             upstream=upstream,
             writer=writer,
@@ -91,7 +96,7 @@ class Parts:
 
 
 def _own_calls(
-    prompts: Prompts, queues: Queues, histories: Histories, listing: JobListing
+    prompts: Prompts, queues: Queues, histories: Histories, listing: JobListing, cancelling: Cancelling
 ) -> Mapping[tuple[str, str], OwnCall]:
     return {
         ("POST", "/prompt"): prompts.accept,
@@ -102,4 +107,5 @@ def _own_calls(
         ("GET", "/history"): histories.all,
         ("POST", "/history"): histories.erase,
         ("GET", "/jobs"): listing.all,
+        ("POST", "/jobs/cancel"): cancelling.many,
     }

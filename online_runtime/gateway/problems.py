@@ -13,9 +13,9 @@ from online_runtime.gateway.errors import (
     FileMissing,
     GatewayError,
     GatewayFault,
-    HistoryIsKept,
     InstanceAnswerBroken,
     InstanceUnreachable,
+    JobsQueryRefused,
     JobsUnavailable,
     NoInstance,
     OwnerGone,
@@ -50,7 +50,7 @@ STATUS: Mapping[type[Exception], int] = {
     PromptUndecided: 409,
     FileMissing: 404,
     OwnerGone: 410,
-    HistoryIsKept: 405,
+    JobsQueryRefused: 400,
     JobsUnavailable: 503,
     GatewayFault: 500,
     PromptIdTaken: 409,
@@ -71,6 +71,8 @@ def answer_of(error: GatewayError | JobsError) -> tuple[int, bytes, str, Headers
     document = {"type": "about:blank", "title": type(error).__name__, "status": status, "detail": str(error)}
     if isinstance(error, PromptLost):
         document["reason"] = error.reason
+    if isinstance(error, PromptUnknown | JobsQueryRefused):
+        document["error"] = str(error)  # where clients of /api/jobs look for the sentence
     return status, json.dumps(document).encode(), PROBLEM_TYPE, _headers(error)
 
 
@@ -89,6 +91,4 @@ def _headers(error: Exception) -> Headers:
         return [(b"retry-after", b"1")]
     if isinstance(error, BodyTooLarge):
         return [(b"connection", b"close")]  # the rest of the body is not read
-    if isinstance(error, HistoryIsKept):
-        return [(b"allow", b"GET, HEAD")]
     return []

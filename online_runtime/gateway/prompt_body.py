@@ -24,6 +24,7 @@ class PromptBody:
     client_id: str | None
     forwarded: bytes
     sha256: str
+    workflow_id: str | None = None
 
 
 def read_prompt(body: bytes) -> PromptBody:
@@ -36,7 +37,8 @@ def read_prompt(body: bytes) -> PromptBody:
         raise PromptInvalid(
             "invalid_prompt", "client_id is not usable.", f"Use up to {NAME_LIMIT} characters."
         )
-    return PromptBody(prompt_id, client_id, forwarded, hashlib.sha256(body).hexdigest())
+    sha256 = hashlib.sha256(body).hexdigest()
+    return PromptBody(prompt_id, client_id, forwarded, sha256, _workflow_id(document))
 
 
 def check_key(key: str | None) -> str | None:
@@ -73,6 +75,14 @@ def _check_graph(graph: Any) -> None:
             "The prompt is a workflow in UI format.",
             "Save it in API format (in the frontend: Workflow, Export (API)) and send that.",
         )
+
+
+def _workflow_id(document: dict[str, Any]) -> str | None:
+    """The id that the frontend gave the workflow, when it sent it along."""
+    found: Any = document
+    for name in ("extra_data", "extra_pnginfo", "workflow", "id"):
+        found = found.get(name) if isinstance(found, dict) else None
+    return found if isinstance(found, str) and len(found) <= NAME_LIMIT else None
 
 
 def _with_id(document: dict[str, Any], body: bytes) -> tuple[str, bytes]:

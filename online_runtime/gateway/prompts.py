@@ -128,6 +128,7 @@ def _new_job(route: ServiceRoute, instance: RouteInstance, prompt: PromptBody, k
         accepted_at=datetime.now(UTC),
         client_id=prompt.client_id,
         idempotency_key=key,
+        workflow_id=prompt.workflow_id,
     )
 
 

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from typing import TypeVar
 
 import structlog
 
-from online_runtime.gateway.errors import InstanceAnswerBroken, InstanceUnreachable, PromptInvalid
+from online_runtime.gateway.errors import InstanceAnswerBroken, InstanceUnreachable
 from online_runtime.gateway.exchange import Exchange
 from online_runtime.gateway.ledger import JobLedger
 from online_runtime.gateway.problems import Headers
 from online_runtime.gateway.routing import RouteInstance, ServiceRoute
 from online_runtime.gateway.upstream import Upstream
 from online_runtime.gateway.watch import RoutingWatch
-from online_runtime.gateway.whereabouts import queue_remaining
+from online_runtime.gateway.whereabouts import queue_of, queue_remaining
+from online_runtime.gateway.wishes import prompt_ids, wish_of
 
 log = structlog.get_logger()
 
@@ -45,14 +45,19 @@ class Queues:
             {part: [item for one in found for item in one.get(part, [])] for part in parts}, silent
         )
 
+    async def executing(self, route: ServiceRoute) -> tuple[Collection[str], Headers]:
+        """The prompts that engines execute now, not those that wait there; and who did not answer."""
+        found, silent = await self._all(route, lambda one: queue_of(self._upstream, one))
+        return {prompt_id for one in found for prompt_id in one.running}, silent
+
     async def change(self, exchange: Exchange, route: ServiceRoute) -> None:
         """POST /queue: `clear` and `delete` reach the owners. Deleted jobs end as interrupted, and are
         not run again.
         """
-        wish = await _document(exchange, route)
+        wish = await wish_of(exchange, route)
         pending = await self._pending(route)
         deleted = list(pending) if wish.get("clear") else []
-        deleted += [one for one in wish.get("delete") or [] if isinstance(one, str)]
+        deleted += prompt_ids(wish.get("delete"))
         if deleted:
             await self._ledger.cancel(route.name, deleted, DELETED)
         for instance in route.instances:
@@ -63,7 +68,7 @@ class Queues:
 
     async def interrupt(self, exchange: Exchange, route: ServiceRoute) -> None:
         """POST /interrupt: one prompt at its owner, or whatever runs on any instance."""
-        wish = await _document(exchange, route)
+        wish = await wish_of(exchange, route)
         targets: Iterable[RouteInstance] = route.instances
         prompt_id = wish.get("prompt_id")
         if isinstance(prompt_id, str):
@@ -99,14 +104,3 @@ async def _or_silent(
     except (InstanceUnreachable, InstanceAnswerBroken) as problem:
         log.warning("instance_silent", instance=instance.id, cause=str(problem))
         return None
-
-
-async def _document(exchange: Exchange, route: ServiceRoute) -> dict[str, Any]:
-    body = await exchange.body(route.max_body_bytes)
-    try:
-        document = json.loads(body or b"{}")
-    except ValueError as problem:
-        raise PromptInvalid("invalid_request", "The body is not JSON.", str(problem)) from problem
-    if not isinstance(document, dict):
-        raise PromptInvalid("invalid_request", "The body is not a JSON object.", "Send an object.")
-    return document

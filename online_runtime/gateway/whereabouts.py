@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Any
 
 from online_runtime.gateway.errors import InstanceAnswerBroken
@@ -30,10 +30,21 @@ async def queue_remaining(upstream: Upstream, instance: RouteInstance) -> int:
         raise InstanceAnswerBroken(instance.id, "/prompt", "no queue_remaining") from problem
 
 
-async def queued_ids(upstream: Upstream, instance: RouteInstance) -> Collection[str]:
-    """The prompts that the engine runs or has in its queue. Raises as `Upstream.ask`."""
+@dataclass(frozen=True)
+class EngineQueue:
+    """Prompt ids that an engine executes, and that wait there."""
+
+    running: frozenset[str]
+    pending: frozenset[str]
+
+
+async def queue_of(upstream: Upstream, instance: RouteInstance) -> EngineQueue:
+    """What the engine executes and has waiting. Raises as `Upstream.ask`."""
     found = await upstream.ask(instance, "/queue")
     try:
-        return {item[1] for part in ("queue_running", "queue_pending") for item in found[part]}
+        running, pending = (
+            frozenset(item[1] for item in found[part]) for part in ("queue_running", "queue_pending")
+        )
+        return EngineQueue(running, pending)
     except (KeyError, TypeError, IndexError) as problem:
         raise InstanceAnswerBroken(instance.id, "/queue", "no lists of prompts") from problem

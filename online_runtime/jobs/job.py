@@ -12,7 +12,7 @@ from online_runtime.jobs.errors import IllegalJobMove
 
 
 class JobState(StrEnum):
-    """Where a job stands. Only the gateway that holds its claim writes it."""
+    """Where a job stands. Written by the gateway that holds its claim, or that hands out its result."""
 
     WAITING = "waiting"  # accepted and recorded with its owner, not yet taken by the engine
     RUNNING = "running"  # the owner's engine has it: queued there or executing
@@ -73,12 +73,13 @@ class NewJob:
     accepted_at: datetime
     client_id: str | None = None
     idempotency_key: str | None = None
+    workflow_id: str | None = None
 
 
 @dataclass(frozen=True)
 class Job:
     """One job as stored. `instance_id` owns it; `attempt` is 1, or 2 after its first owner died. Times are
-    aware UTC.
+    aware UTC. `summary` (JSON) and `execution_seconds` come with its result; `erased_at` hides it.
     """
 
     service: str
@@ -95,6 +96,10 @@ class Job:
     reason: str | None = None
     cancel_reason: str | None = None
     answer: str | None = None
+    workflow_id: str | None = None
+    summary: str | None = None
+    execution_seconds: float | None = None
+    erased_at: datetime | None = None
 
     @property
     def finished(self) -> bool:

@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Connection, CursorResult, Insert, bindpara
 from sqlalchemy.dialects import postgresql, sqlite
 
 from online_runtime.jobs.errors import IdempotencyKeyReused, PromptIdTaken
-from online_runtime.jobs.job import UNFINISHED, ArchivedFile, Job, JobState, NewJob, moves_to
+from online_runtime.jobs.job import ENDS, UNFINISHED, ArchivedFile, Job, JobState, NewJob, moves_to
 from online_runtime.jobs.queue import COLUMNS, job_of
 from online_runtime.jobs.tables import job_files
 from online_runtime.jobs.tables import jobs as table
@@ -84,6 +84,8 @@ class Ownership:
         *,
         reason: str | None = None,
         files: Sequence[ArchivedFile] = (),
+        summary: str | None = None,
+        execution_seconds: float | None = None,
     ) -> Future[bool]:
         """End a job after its result was archived; `files` become findable by name in the same
         transaction.
@@ -94,6 +96,8 @@ class Ownership:
             .values(
                 state=state,
                 reason=reason,
+                summary=summary,
+                execution_seconds=execution_seconds,
                 finished_at=self._clock(),
                 body=None,
                 claimed_by=None,
@@ -111,6 +115,15 @@ class Ownership:
         return self._update(
             (table.c.service == service) & wanted & table.c.state.in_(UNFINISHED), cancel_reason=reason
         )
+
+    def erase(self, service: str, prompt_ids: Iterable[str] | None) -> Future[bool]:
+        """Hide finished jobs from history: those named, or all (None). Rows and files stay, so that no id or
+        key becomes free and nothing can run twice.
+        """
+        condition = (table.c.service == service) & table.c.state.in_(ENDS) & table.c.erased_at.is_(None)
+        if prompt_ids is not None:
+            condition &= table.c.prompt_id.in_(tuple(prompt_ids))
+        return self._update(condition, erased_at=self._clock())
 
     def renew(self) -> Future[bool]:
         """Keep the claims on all unfinished jobs of this gateway."""

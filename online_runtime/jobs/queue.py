@@ -27,7 +27,7 @@ def aware(moment: datetime | None) -> datetime | None:
 def job_of(row: Mapping[str, Any]) -> Job:
     """A job from a row of COLUMNS."""
     values = dict(row)
-    times = {name: aware(values[name]) for name in ("accepted_at", "finished_at")}
+    times = {name: aware(values[name]) for name in ("accepted_at", "finished_at", "erased_at")}
     return Job(**{**values, **times, "state": JobState(values["state"])})
 
 
@@ -41,25 +41,15 @@ def job_of_key(database: JobsDatabase, service: str, idempotency_key: str) -> Jo
     return _one(database, (table.c.service == service) & (table.c.idempotency_key == idempotency_key))
 
 
-def jobs(database: JobsDatabase, service: str, limit: int, offset: int = 0) -> tuple[Job, ...]:
-    """The newest jobs of a service, newest first."""
-    query = select(*COLUMNS).where(table.c.service == service).order_by(table.c.accepted_at.desc())
-    return _many(database, query.limit(limit).offset(offset))
-
-
 def finished(database: JobsDatabase, service: str, limit: int, oldest_skipped: int | None) -> tuple[Job, ...]:
     """Finished jobs, oldest first: the newest `limit`, or `limit` after skipping the oldest
-    `oldest_skipped`.
+    `oldest_skipped`. Without lost and erased ones.
     """
-    query = select(*COLUMNS).where(table.c.service == service, table.c.state.in_(ENDS - {JobState.LOST}))
+    shown = table.c.state.in_(ENDS - {JobState.LOST}) & table.c.erased_at.is_(None)
+    query = select(*COLUMNS).where(table.c.service == service, shown)
     if oldest_skipped is not None:
         return _many(database, query.order_by(table.c.accepted_at).limit(limit).offset(oldest_skipped))
     return _many(database, query.order_by(table.c.accepted_at.desc()).limit(limit))[::-1]
-
-
-def total(database: JobsDatabase, service: str) -> int:
-    """How many jobs a service ever accepted."""
-    return sum(counts(database, service).values())
 
 
 def counts(database: JobsDatabase, service: str) -> Mapping[JobState, int]:

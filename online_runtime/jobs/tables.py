@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import (
     Column,
     DateTime,
+    Float,
     Index,
     Integer,
     LargeBinary,
@@ -16,7 +17,7 @@ from sqlalchemy import (
 )
 
 # The newest migration in migrations/versions. A test compares the two.
-SCHEMA = "0001"
+SCHEMA = "0002"
 
 metadata = MetaData()
 
@@ -40,6 +41,10 @@ jobs = Table(
     Column("cancel_reason", Text),
     Column("claimed_by", String(100)),
     Column("claimed_until", DateTime(timezone=True)),
+    Column("workflow_id", String(200)),
+    Column("execution_seconds", Float),
+    Column("summary", Text),  # JSON: what a list shows of a finished job
+    Column("erased_at", DateTime(timezone=True)),  # from history; its id and key stay taken, its files stay
     UniqueConstraint("service", "idempotency_key", name="one_job_per_idempotency_key"),
 )
 Index("jobs_by_state_and_instance", jobs.c.state, jobs.c.instance_id)
