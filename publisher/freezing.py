@@ -18,7 +18,9 @@ from snapshotter.freeze import FreezeProgress, freeze
 from snapshotter.manifest import Snapshot
 from snapshotter.materialise import view_of
 from snapshotter.objects import Store
+from workstation.digesting import start_digesting
 from workstation.layout import Home, Project
+from workstation.models import find_model, known_digest
 
 if TYPE_CHECKING:
     from publisher.db.control import Control
@@ -59,6 +61,7 @@ class ProjectSnapshots:
             progress=self._progress,
         )
         view_of(self._store, result.snapshot)
+        start_digesting(self._home, self._undigested(result.snapshot))
         said = (
             f"Snapshot {result.snapshot.number} ({result.snapshot.id[:12]}): {result.files_read} files read, "
             f"{result.bytes_stored} bytes stored in {result.seconds:.2f} s."
@@ -115,6 +118,13 @@ class ProjectSnapshots:
         return diff(
             seen.store, before, seen.snapshot, new_name=WORKSTATION, notes=notes + _problems(seen.snapshot)
         )
+
+    def _undigested(self, snapshot: Snapshot) -> list[Path]:
+        """The models that the snapshot expects and nobody hashed yet."""
+        named = [model for model in snapshot.facts.get("models", ()) if model["size_bytes"] is not None]
+        files = [find_model(self._home, model["kind"], model["name"]) for model in named]
+        paths = {file.path for file in files if file is not None and file.path.is_file()}
+        return sorted(path for path in paths if known_digest(self._home, path) is None)
 
     def _gathered(self, project: str) -> tuple[Project, Gathered]:
         # GitPython and more hang on these; a GPU box has none.

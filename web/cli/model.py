@@ -7,9 +7,13 @@ from typing import Annotated
 
 import typer
 
+from web.cli.model_digest import digest
 from web.cli.options import HomeOption, JsonOption, noun
 
 app = noun("model", "Models: the weights that all projects of a home share.")
+
+
+app.command("digest")(digest)
 
 
 def add_to(parent: typer.Typer) -> None:
