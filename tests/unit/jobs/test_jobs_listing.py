@@ -62,7 +62,8 @@ def test_jobs_of_the_schema_before_are_still_there_after_the_upgrade(tmp_path: P
         connection.execute(
             text(
                 "INSERT INTO jobs (service, prompt_id, state, instance_id, snapshot_id, attempt, "
-                "accepted_at, body_sha256) VALUES ('s', 'p', 'done', 'a', 'snap', 1, '2026-01-01 00:00:00', 'x')"
+                "accepted_at, body_sha256) "
+                "VALUES ('s', 'p', 'done', 'a', 'snap', 1, '2026-01-01 00:00:00', 'x')"
             )
         )
         connection.commit()
