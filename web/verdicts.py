@@ -119,7 +119,10 @@ _TABLE: Mapping[Verdict, Mapping[str, str]] = {
         "workstation.errors": "CloneFailed",
         "online_runtime.gateway.errors": "InstanceUnreachable InstanceAnswerBroken",
     },
-    Verdict(507, OUTSIDE): {"snapshotter.errors": "StoreFull NoSyncfs NoRoomToRestore"},
+    Verdict(507, OUTSIDE): {
+        "snapshotter.errors": "StoreFull NoSyncfs NoRoomToRestore",
+        "snapshotter.transfer.errors": "TransferFull",
+    },
     Verdict(500, DAMAGED): {
         "snapshotter.transfer.errors": "ArchiveTooNew ArchiveDamaged UrlTooNew UrlIncomplete",
         "workstation.errors": "HomeTooNew ProjectTooNew ProjectUnreadable BaseUnusable EngineMissing",

@@ -1,0 +1,124 @@
+"""Folders at a URL, through fsspec: what is asked of them, and their errors without passwords."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import unquote
+
+from snapshotter.errors import SnapshotterError
+from snapshotter.transfer.errors import UrlFailed, UrlUnusable
+
+CHUNK_BYTES = 1 << 20
+_SECRETS = re.compile(
+    r"(?i)\b([\w-]*(?:key|secret|token|password|signature|credential)[\w-]*)(\s*[=:]\s*)\S+"
+)
+
+
+def without_secrets(url: str) -> str:
+    """The URL for people and logs: without user, password, query and fragment; in doubt only its protocol."""
+    scheme, _, rest = url.partition("://")
+    if not re.fullmatch(r"[a-zA-Z][a-zA-Z0-9+.-]*", scheme):
+        return "the URL"
+    place, mark, after = rest.partition("?") if "?" in rest else rest.partition("#")
+    if mark and "@" in after and "@" not in place:
+        return f"{scheme}://..."  # A password may hold any of these marks.
+    return f"{scheme}://{place.partition('#')[0].rpartition('@')[2]}"
+
+
+class Storage:
+    """The folder at `url`. `shown` is its name for people. All errors of the other side are UrlFailed."""
+
+    def __init__(self, url: str, options: Mapping[str, Any] | None = None) -> None:
+        """Raises UrlUnusable for a URL whose protocol nobody here knows."""
+        self.shown = without_secrets(url)
+        if self.shown == "the URL" or "::" in url:
+            raise UrlUnusable(self.shown, "it has no protocol, or more than one")
+        self._secrets = sorted(_secrets_of(url, options or {}), key=len, reverse=True)
+        from fsspec.core import url_to_fs
+
+        try:
+            self._fs, root = url_to_fs(url, **(options or {}))
+        except (ImportError, ValueError, TypeError) as error:
+            raise UrlUnusable(self.shown, self._said(error)) from None
+        except Exception as error:  # noqa: BLE001 - each library has its own; all are told, none is kept
+            raise UrlFailed(self.shown, "Opening the folder", self._said(error)) from None
+        self._root = str(root).rstrip("/")
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Every file below `folder` by its path in it, with its length; empty without such a folder."""
+        with self._telling("Listing what is there"):
+            self._fs.invalidate_cache()
+            try:
+                found = self._fs.find(f"{self._root}/{folder}", detail=True)
+            except FileNotFoundError:
+                return {}
+            inside = f"{self._root}/{folder}/".lstrip("/")
+            return {
+                path.lstrip("/").removeprefix(inside): int(facts["size"] or 0)
+                for path, facts in found.items()
+            }
+
+    def read(self, path: str, most_bytes: int) -> bytes | None:
+        """The whole file, or None when there is none. Longer than `most_bytes` is a UrlFailed."""
+        with self._telling(f"Reading {path}"):
+            try:
+                with self._fs.open(f"{self._root}/{path}", "rb") as file:
+                    data = bytes(file.read(most_bytes + 1))
+            except FileNotFoundError:
+                return None
+        if len(data) > most_bytes:
+            raise UrlFailed(self.shown, f"Reading {path}", f"it has more than {most_bytes} bytes")
+        return data
+
+    def pieces(self, path: str) -> Iterator[bytes]:
+        """The file piece by piece. Raises UrlFailed, also when it is not there."""
+        with self._telling(f"Reading {path}"), self._fs.open(f"{self._root}/{path}", "rb") as file:
+            while data := file.read(CHUNK_BYTES):
+                yield bytes(data)
+
+    def send(self, path: str, pieces: Iterator[bytes]) -> None:
+        """Write a file. It may be cut off when the other side is a plain disk: its length tells."""
+        with self._telling(f"Writing {path}"):
+            full = f"{self._root}/{path}"
+            self._fs.makedirs(full.rpartition("/")[0], exist_ok=True)
+            with self._fs.open(full, "wb") as file:
+                for data in pieces:
+                    file.write(data)
+
+    def rename(self, old: str, new: str) -> None:
+        """Give a finished file its name, replacing what had it."""
+        with self._telling(f"Writing {new}"):
+            self._fs.mv(f"{self._root}/{old}", f"{self._root}/{new}")
+
+    @contextmanager
+    def _telling(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except SnapshotterError:
+            raise
+        except Exception as error:  # noqa: BLE001 - botocore, paramiko, aiohttp: no common root; told as ours
+            raise UrlFailed(self.shown, doing, self._said(error)) from None
+
+    def _said(self, error: Exception) -> str:
+        """What an error says, without the secrets of the URL and the options."""
+        said = f"{type(error).__name__}: {error}"
+        for secret in self._secrets:
+            said = said.replace(secret, "***")
+        return _SECRETS.sub(r"\1\2***", said)
+
+
+def _secrets_of(url: str, options: Mapping[str, Any]) -> Iterator[str]:
+    """Everything of the URL that `without_secrets` leaves out, whole and in parts."""
+    person, at, _ = url.partition("://")[2].rpartition("@")
+    query = url.partition("?")[2]
+    written = [person, *person.split(":", 1), query, url.partition("#")[2]] if at else [query]
+    written += [pair.partition("=")[2] for pair in query.split("&")]
+    written += [value for value in options.values() if isinstance(value, str)]
+    for secret in written:
+        if secret:
+            yield secret
+            if unquote(secret) != secret:
+                yield unquote(secret)
