@@ -3,9 +3,9 @@
 A scan takes a while, so its first and its last look see different moments. Everything it saw stood there
 together at the moment before its first look, if nothing that differs from the last freeze changed since: what
 does not differ has not changed since the last freeze, and a change to the rest leaves a ctime, which nobody
-can set. So it is enough to look again at the directories that differ, and to find in them and on them no ctime
-as young as that moment. Where that does not hold (somebody writes now, or wrote a blink ago), the whole is
-scanned again.
+can set. So it is enough to look again at the directories that differ, and to find in them and on them no
+ctime as young as that moment. Where that does not hold (somebody writes now, or wrote a blink ago), the whole
+is scanned again.
 
 The moment is told by the clock that stamps the files: that of the file system on which the store lies. What
 lies on another one proves nothing here.

@@ -1,8 +1,8 @@
 """A workstation like a real one, made from nothing and always the same: for benchmarks.
 
 What was measured on a real one (a torch environment, 34 plugins and a cache): 72,000 files in 8,600 folders
-and 5.2 GB. The median file has 4 KB, one in ten more than 43 KB, one in a hundred more than 325 KB: a log-normal
-distribution. More than half of the bytes are a few large libraries and cached weights.
+and 5.2 GB. The median file has 4 KB, one in ten more than 43 KB, one in a hundred more than 325 KB: a
+log-normal distribution. More than half of the bytes are a few large libraries and cached weights.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ LARGE_BYTES = 3_500 << 20  # In a full tree; libraries of many sizes and four ca
 LARGE_SHARES = (0.13, 0.1, 0.1, 0.1, 0.1, 0.09, 0.08, 0.07, 0.06, 0.05, 0.04, 0.03, 0.02, 0.01, 0.01, 0.01)
 PIECE_BYTES = 64 << 10
 NEW_SHARE = 0.62  # What restic made of the real tree's bytes; the rest repeats what is just before it.
+WRITE_BYTES = 4 << 20
 PLUGINS = 34
 
 
@@ -47,8 +48,8 @@ def content(seed: int, size: int) -> bytes:
     return b"".join(parts)
 
 
-def generate(root: Path, files: int) -> Shape:
-    """Make `venv`, `custom_nodes` and `.cache` below `root`."""
+def generate(root: Path, files: int, *, large: bool = True) -> Shape:
+    """Make `venv`, `custom_nodes` and `.cache` below `root`, with or without the large files."""
     chance = random.Random(files)
     folders = list(_folders(root, max(PLUGINS + 2, round(files * FOLDERS_A_FILE))))
     total = 0
@@ -60,16 +61,23 @@ def generate(root: Path, files: int) -> Shape:
             suffix = ".py" if seed // len(folders) % 2 else ".bin"
             (folder / f"file{seed}{suffix}").write_bytes(content(seed, size))
             total += size
-    for number, share_of_large in enumerate(LARGE_SHARES):
-        size = int(LARGE_BYTES * share_of_large * files / FULL_FILES)
+    if large:
+        total += _write_large(root, files)
+    made = sum(1 for path in root.rglob("*") if path.is_dir())
+    return Shape(files + large * len(LARGE_SHARES), made, total)
+
+
+def _write_large(root: Path, files: int) -> int:
+    total = 0
+    for number, share in enumerate(LARGE_SHARES):
+        size = int(LARGE_BYTES * share * files / FULL_FILES)
         folder = root / (".cache" if number < 4 else "venv")
         with (folder / f"large{number}.bin").open("wb") as file:
-            for start in range(0, size, 64 << 20):
-                seed = files + (number << 20) + (start >> 26)
-                file.write(content(seed, min(64 << 20, size - start)))
+            for start in range(0, size, WRITE_BYTES):
+                seed = (number + 1 << 32) + start // WRITE_BYTES
+                file.write(content(seed, min(WRITE_BYTES, size - start)))
         total += size
-    made = sum(1 for path in root.rglob("*") if path.is_dir())
-    return Shape(files + len(LARGE_SHARES), made, total)
+    return total
 
 
 def _folders(root: Path, count: int) -> Iterator[Path]:

@@ -170,9 +170,8 @@ def naive_diff(before: Seen, after: Seen) -> dict[str, str]:
     return changes
 
 
-# STILLFRAME_FREEZE_RUNS is for CI, which takes its time, and for a night's search.
 Freezing.TestCase.settings = settings(
-    max_examples=int(os.environ.get("STILLFRAME_FREEZE_RUNS", "50")),
+    max_examples=500,
     stateful_step_count=25,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
