@@ -19,8 +19,8 @@ _SECRETS = re.compile(
 
 def without_secrets(url: str) -> str:
     """The URL for people and logs: without user, password, query and fragment; in doubt only its protocol."""
-    scheme, _, rest = url.partition("://")
-    if not re.fullmatch(r"[a-zA-Z][a-zA-Z0-9+.-]*", scheme):
+    scheme, there, rest = url.partition("://")
+    if not there or not re.fullmatch(r"[a-zA-Z][a-zA-Z0-9+.-]*", scheme):
         return "the URL"
     place, mark, after = rest.partition("?") if "?" in rest else rest.partition("#")
     if mark and "@" in after and "@" not in place:
