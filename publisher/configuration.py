@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -58,6 +58,7 @@ class Configuration(BaseModel):
     arguments: tuple[str, ...] = ()
     environment: dict[str, str] = Field(default_factory=dict)
     health: Health = Health()
+    rotation: Literal["auto", "surge", "in-place"] = "auto"
     bake_seconds: Seconds | None = None
     drain: DrainLimits = DrainLimits()
     hold_seconds: Annotated[float, Field(ge=0, le=600)] | None = None
@@ -88,10 +89,9 @@ class Configuration(BaseModel):
         return self.model_dump(mode="json", exclude_defaults=True)
 
     def launches_as(self, other: Configuration) -> bool:
-        """Whether both mean the same service. The smoke workflow only concerns the proving of a candidate."""
-        return self.model_copy(update={"smoke_workflow": None}) == other.model_copy(
-            update={"smoke_workflow": None}
-        )
+        """Whether both mean the same service. Smoke workflow and rotation only concern the way there."""
+        only_the_way = {"smoke_workflow": None, "rotation": "auto"}
+        return self.model_copy(update=only_the_way) == other.model_copy(update=only_the_way)
 
     def timing(self, settings: Settings) -> Timing:
         """The numbers of a rotation: these where they are set, the platform's elsewhere."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
-POINTS = ("before", "row", "created", "switched", "acted", "recorded")
+POINTS = ("before", "row", "created", "admitted", "stopped", "switched", "acted", "recorded")
 
 _armed: dict[str, int] = {}
 

@@ -26,6 +26,13 @@ class Reason(StrEnum):
     CONFIGURATION = "configuration"
 
 
+class Rotation(StrEnum):
+    """How new instances get their slots."""
+
+    SURGE = "surge"  # each in a spare slot beside the old side
+    IN_PLACE = "in-place"  # in slots that the old side gives up while the gateway holds calls
+
+
 class Level(StrEnum):
     """How much a preflight finding matters."""
 
@@ -36,11 +43,12 @@ class Level(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """What one preflight check found, as a sentence."""
+    """What one preflight check found, as a sentence. `accepted_by` took the risk of it, by name."""
 
     name: str
     level: Level
     sentence: str
+    accepted_by: str | None = None
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,7 @@ class Side:
     snapshot_id: str
     snapshot_number: int
     configuration_version: int
+    instances_wanted: int = 1
 
 
 @dataclass(frozen=True)
@@ -94,6 +103,10 @@ class Deployment:
     rolls_back_to: int | None = None  # number of the deployment whose side is wanted again
     findings: tuple[Finding, ...] | None = None
     known_failing: tuple[str, ...] = ()  # plugins that did not import in the workstation either
+    expected_plugins: tuple[str, ...] = ()  # enabled ones of the snapshot: a candidate must report each
+    accepted: tuple[str, ...] = ()  # findings that whoever asked accepts, by name
+    rotation: Rotation = Rotation.SURGE  # decided by preflight
+    slots_at_hand: int = 0  # in place: how many instances, old and new together, may live at once
     switched_at: datetime | None = None
     switch_visible_at: datetime | None = None
     drain_since: datetime | None = None
@@ -106,6 +119,17 @@ class Deployment:
     @property
     def final(self) -> bool:
         return self.state in FINAL
+
+    @property
+    def moves_slots(self) -> bool:
+        """In place, and old instances are giving up their slots."""
+        proving = self.state in (DeploymentState.PROVING, DeploymentState.ROTATING)
+        return proving and self.rotation is Rotation.IN_PLACE
+
+    @property
+    def brings_back(self) -> bool:
+        """In place, and the previous side is being started again: the executor looks after it."""
+        return self.state is DeploymentState.RETURNING and self.rotation is Rotation.IN_PLACE
 
 
 @dataclass(frozen=True)
@@ -125,6 +149,7 @@ class Instance:
     token: str = field(repr=False, default="")
     started_at: datetime | None = None
     routed_at: datetime | None = None  # since when it has been in the routing table
+    admitted_at: datetime | None = None  # takes calls beside the side that serves; cleared by the switch
     drain_since: datetime | None = None
     counted_at: datetime | None = None  # when the work on a draining one was last counted
     unfinished_jobs: int | None = None  # None: not known

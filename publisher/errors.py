@@ -12,6 +12,7 @@ PublisherError
 ├── DeploymentInProgress
 ├── CancelTooLate
 ├── RollbackRefused
+├── NotAcceptable
 ├── NothingDeployed
 ├── ConfigurationInvalid
 ├── NoFreeSlot
@@ -126,6 +127,17 @@ class RollbackRefused(PublisherError):
     def __init__(self, service: str, reason: str) -> None:
         self.service, self.reason = service, reason
         super().__init__(f"Service {service} was not rolled back: {reason}")
+
+
+class NotAcceptable(PublisherError):
+    """A finding that nobody may wave through, or a name that no check has. Nothing was changed."""
+
+    def __init__(self, name: str, acceptable: Iterable[str]) -> None:
+        self.name, self.acceptable = name, tuple(acceptable)
+        super().__init__(
+            f"The finding {name!r} cannot be accepted. These can: {', '.join(self.acceptable)}. "
+            "Remedy what it says instead."
+        )
 
 
 class NothingDeployed(PublisherError):

@@ -12,7 +12,6 @@ from typing import Any
 
 from publisher import steps
 from publisher.clock import Clock
-from publisher.configuration import read_configuration
 from publisher.crash import crash_point
 from publisher.db import deployments, instances, services
 from publisher.db.control import DATABASE_UNREACHABLE, Control, Transaction
@@ -21,8 +20,8 @@ from publisher.drivers.contract import Driver, Presence
 from publisher.errors import GatewayBehind, LeaseLost, PublisherError, SmokeFailed
 from publisher.gateways import Gateways
 from publisher.launching import Launcher
-from publisher.preflight import Plan, run_preflight
-from publisher.routes import publish_routes
+from publisher.preparing import difference_from_previous, expected_plugins, look_before, smoke_workflow
+from publisher.routes import accepts, publish_routes
 from publisher.settings import Settings
 from publisher.slots import Slot
 from publisher.smoke import run_smoke
@@ -115,14 +114,20 @@ class Executor:
                 return self._start(ordinal)
             case steps.RunSmoke(instance_id):
                 return self._smoke(deployment, instance_id)
+            case steps.Admit(instance_id):
+                return self._admit(instance_id)
             case steps.Switch():
                 return self._switch(deployment)
             case steps.SwitchBack():
                 return self._switch_back(deployment)
             case steps.Drain(instance_ids):
                 return self._drain(deployment, instance_ids)
-            case steps.StopInstance(instance_id, why):
-                return self._stop(instance_id, why)
+            case steps.StopInstance(instance_id, why, heir):
+                return self._stop(instance_id, why, heir)
+            case steps.Reopen(instance_ids):
+                return self._reopen(instance_ids)
+            case steps.StartAgain(instance_id):
+                return self._start_again(instance_id)
             case steps.Fail(why, instance_id):
                 return self._fail(why, instance_id)
             case steps.Finish(state, outcome):
@@ -137,42 +142,29 @@ class Executor:
         return Told(f"{deployment.state} -> {state}")
 
     def _preflight(self, deployment: Deployment) -> Told:
-        with self._m.control.read() as tx:
-            smoke = smoke_workflow(tx, deployment)
-            own = [i for i in instances.of_deployment(tx, self._id) if i.live]
-            plan = Plan(
-                deployment.service,
-                deployment.instances_wanted,
-                len(self._m.slots),
-                instances.taken_slots(tx),
-                len(own),
-                deployment.snapshot_reference,
-                smoke,
-            )
-        findings, failing = run_preflight(plan, self._m.home, self._m.settings, self._m.workstations)
-        known = failing or deployment.known_failing
+        found = look_before(self._m, deployment)
+        known = found.failing or deployment.known_failing
         with self._write() as tx:
-            deployments.store_findings(tx, self._id, findings, known)
-        said = " ".join(f"{finding.name}: {finding.sentence}" for finding in findings)
-        return Told(said, {"findings": [vars(finding) for finding in findings]})
+            deployments.store_preflight(
+                tx, self._id, found.findings, known, found.rotation, found.slots_at_hand
+            )
+        said = " ".join(f"{finding.name}: {finding.sentence}" for finding in found.findings)
+        return Told(said, {"findings": [vars(finding) for finding in found.findings]})
 
     def _freeze(self, deployment: Deployment) -> Told:
         snapshots, project = self._m.snapshots, deployment.service
         reference = deployment.snapshot_reference
         frozen = snapshots.freeze(project) if reference is None else snapshots.resolve(project, reference)
-        before = deployment.previous
-        diff: dict[str, Any] | None = None
-        if before is not None:
-            difference = snapshots.difference(project, before.snapshot_id, frozen.snapshot_id)
-            diff = {
-                "against": before.number,
-                "against_snapshot": before.snapshot_number,
-                "lines": list(difference.lines),
-                "document": dict(difference.document),
-            }
+        diff = difference_from_previous(snapshots, deployment, frozen)
+        expected = expected_plugins(self._m, deployment, frozen.snapshot_id)
         with self._write() as tx:
             deployments.change(
-                tx, self._id, snapshot_id=frozen.snapshot_id, snapshot_number=frozen.number, diff=diff
+                tx,
+                self._id,
+                snapshot_id=frozen.snapshot_id,
+                snapshot_number=frozen.number,
+                diff=diff,
+                expected_plugins=list(expected),
             )
         return Told(
             frozen.detail, {"snapshot": frozen.snapshot_id, "number": frozen.number, "new": frozen.new}
@@ -191,6 +183,14 @@ class Executor:
                 values["log_tail"] = self._m.launcher.log_tail(instance)
             with self._write() as tx:
                 instances.change(tx, [instance_id], **values)
+                now = instances.read(tx, instance_id)
+                takes_calls = accepts(now, services.read(tx, now.service))
+                if takes_calls and now.routed_at is None:
+                    instances.change(tx, [instance_id], routed_at=self._m.clock())
+            if (
+                now.routed_at is not None or takes_calls
+            ):  # gateways learn of it at once, not at the next sweep
+                publish_routes(self._m.control, self._m.home, self._m.settings)
 
     def _smoke(self, deployment: Deployment, instance_id: str) -> Told:
         with self._m.control.read() as tx:
@@ -213,13 +213,21 @@ class Executor:
         seen = inspect(self._m.driver, self._instance(instance_id), self._timing)
         return seen.presence is Presence.RUNNING and not given_up
 
+    def _admit(self, instance_id: str) -> Told:
+        now = self._m.clock()
+        with self._write() as tx:
+            instances.change(tx, [instance_id], admitted_at=now, routed_at=now)
+        crash_point("admitted")
+        version = self._publish_and_wait()
+        return Told(f"Routing table {version} gives calls to {instance_id} beside the old side.")
+
     def _switch(self, deployment: Deployment) -> Told:
         now = self._m.clock()
         with self._write() as tx:
             service = services.read(tx, deployment.service)
             services.change(tx, service.id, serving_deployment_id=self._id, stopped_at=None)
             own = [i.id for i in instances.of_deployment(tx, self._id) if i.live]
-            instances.change(tx, own, routed_at=now)
+            instances.change(tx, own, routed_at=now, admitted_at=None)
             deployments.change(tx, self._id, switched_at=deployment.switched_at or now)
         crash_point("switched")
         version = self._publish_and_wait()
@@ -267,10 +275,28 @@ class Executor:
             for instance_id, values in counted.items():
                 instances.change(tx, [instance_id], **values)
 
-    def _stop(self, instance_id: str, why: str) -> Told:
-        self._m.launcher.stop(self._instance(instance_id), self._write)
+    def _stop(self, instance_id: str, why: str, heir: int | None) -> Told:
+        self._m.launcher.stop(self._instance(instance_id), self._write, heir)
         publish_routes(self._m.control, self._m.home, self._m.settings)
         return Told(f"Instance {instance_id} was stopped: {why}.")
+
+    def _reopen(self, instance_ids: tuple[str, ...]) -> Told:
+        fresh = {"drain_since": None, "counted_at": None, "unfinished_jobs": None, "open_calls": None}
+        with self._write() as tx:
+            # What was about to be stopped may have ended: it is looked at before it is counted upon.
+            instances.change(tx, instance_ids, **fresh, observed_at=None)
+        publish_routes(self._m.control, self._m.home, self._m.settings)
+        return Told(f"{', '.join(instance_ids)}: takes calls again.")
+
+    def _start_again(self, instance_id: str) -> Told:
+        instance = self._instance(instance_id)
+        try:
+            self._m.launcher.start(instance.deployment_id, instance.ordinal, self._write)
+        except KNOWN_TROUBLE as problem:
+            with self._write() as tx:
+                instances.change(tx, [instance_id], observed_at=self._m.clock(), problem=str(problem))
+            raise
+        return Told(f"Instance {instance_id} of the previous side was started on slot {instance.slot}.")
 
     def _fail(self, why: str, instance_id: str | None) -> Told:
         data = self._evidence(instance_id)
@@ -350,13 +376,3 @@ class Executor:
 
     def _write(self) -> AbstractContextManager[Transaction]:
         return self._fenced()
-
-
-def smoke_workflow(tx: Transaction, deployment: Deployment) -> dict[str, Any] | None:
-    """The workflow that proves this deployment's candidate: its own, or the service's."""
-    own, _ = deployments.smoke_of(tx, deployment.id)
-    if own is not None:
-        return own
-    service = services.read(tx, deployment.service)
-    document = services.configuration(tx, service.id, deployment.configuration_version)
-    return read_configuration(document).smoke_workflow

@@ -46,14 +46,20 @@ class _Watched:
 
     @property
     def hands_off(self) -> bool:
-        """A deployment is between its switch and its drain: nothing may be started or stopped beside it."""
-        return self.active is not None and self.active.state not in BEFORE_SWITCH
+        """A deployment is between its switch and its drain, or moves slots: nothing may be started or stopped
+        beside it.
+        """
+        if self.active is None:
+            return False
+        return self.active.moves_slots or self.active.state not in BEFORE_SWITCH
 
     def ours(self, instance: Instance) -> bool:
         """Whether the fleet looks after this instance's health; one that drains is looked at by who drains
         it.
         """
         if instance.started_at is None or instance.drain_since is not None:
+            return False
+        if self.active is not None and self.active.brings_back:
             return False
         return self.active is None or self.active.drain_since is not None or not self.of_active(instance)
 
@@ -134,6 +140,10 @@ class Fleet:
                 self._submit(instance.id, lambda: self._start(instance))
             elif self._lost(watched, instance) and not watched.hands_off:
                 self._submit(instance.id, lambda: self._stop(instance))
+            elif instance.drain_since is not None and not watched.hands_off:
+                # A deployment in place let it go and ended before it was stopped, or could not stop it.
+                if self._due(instance.id, self._m.settings.tick_seconds):
+                    self._submit(instance.id, lambda: self._retire(watched, instance))
             elif watched.ours(instance) and self._due(instance.id, watched.timing.health_interval_seconds):
                 self._submit(instance.id, lambda: self._watch(watched, instance))
         elif watched.active is None:
@@ -169,7 +179,7 @@ class Fleet:
         serving_id = watched.service.serving_deployment_id
         if serving_id is None or watched.service.stopped_at is not None or watched.hands_off:
             return
-        there = [i for i in watched.live if watched.serving(i)]
+        there = [i for i in watched.live if watched.serving(i) and i.drain_since is None]
         key = f"replace {watched.service.name}"
         if len(there) >= watched.configuration.instances_minimum or key in self._busy:
             return

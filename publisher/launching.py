@@ -58,10 +58,12 @@ class Launcher:
             instances.change(tx, [instance.id], started_at=self._clock(), presence=Presence.RUNNING)
             return instances.read(tx, instance.id)
 
-    def stop(self, instance: Instance, write: Write) -> None:
+    def stop(self, instance: Instance, write: Write, heir: int | None = None) -> None:
         """Keep the last log lines, end the process, forget its folder.
 
-        Raises DriverError; the slot stays taken then.
+        Only when the process is really gone its slot is free: in the same write a new instance of the
+        deployment `heir` takes it, so that no other service can. Raises DriverError; the slot stays taken
+        then.
         """
         with write() as tx:
             instances.change(tx, [instance.id], log_tail=self.log_tail(instance) or instance.log_tail)
@@ -72,10 +74,14 @@ class Launcher:
             with write() as tx:
                 instances.change(tx, [instance.id], stop_failed_at=self._clock(), problem=str(problem))
             raise
+        crash_point("stopped")
         with write() as tx:
             instances.change(
                 tx, [instance.id], stopped_at=self._clock(), presence=Presence.ABSENT, healthy=False
             )
+            if heir is not None:
+                slot = Slot(instance.slot, instance.gpu)
+                self._create(tx, heir, instances.next_ordinal(tx, heir), slot)
 
     def log_tail(self, instance: Instance) -> tuple[str, ...]:
         """The last lines of its log; empty when its driver has none."""
@@ -86,6 +92,9 @@ class Launcher:
         slot = next((slot for slot in self._slots if slot.number not in taken), None)
         if slot is None:
             raise NoFreeSlot(len(self._slots), sorted(taken.values()))
+        return self._create(tx, deployment_id, ordinal, slot)
+
+    def _create(self, tx: Transaction, deployment_id: int, ordinal: int, slot: Slot) -> Instance:
         deployment = deployments.read(tx, deployment_id)
         birth = instances.Birth(
             id=f"{deployment.service}-{deployment.number}-{ordinal}-{secrets.token_hex(2)}",

@@ -1,40 +1,44 @@
 """The checks before anything is changed.
 
-Each has a name and answers with a sentence. None changes anything.
+Each has a name and answers with a sentence. None changes anything. Some findings are a matter of judgement:
+whoever asks for the deployment may accept those by name, and the record keeps who did.
 """
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
-from publisher.deployment import Finding, Level
+from publisher.deployment import Finding, Level, Rotation
+from publisher.errors import NotAcceptable
+from publisher.expectations import check_machine, check_saved_workflows
+from publisher.room import Plan, check_disk, check_memory, check_slots, choose_way
 from publisher.settings import Settings
-from publisher.snapshots import Workstations
+from publisher.snapshots import Snapshots, Workstations
 from workstation.errors import WorkstationError
 from workstation.layout import Home
 
+# Without a slot, a project or a node nothing can be tried; of these the caller may know better.
+ACCEPTABLE = ("disk", "hold", "machine", "memory", "models", "plugins")
+
 
 @dataclass(frozen=True)
-class Plan:
-    """What a deployment is about to do, as far as the checks care. `reference` names an existing snapshot."""
+class Preflight:
+    """What was found and decided. `failing`: plugins that do not import in the workstation either."""
 
-    project: str
-    instances_wanted: int
-    slots: int
-    taken_by: Mapping[int, str]
-    own_instances: int  # started already: a repeated preflight must not count them against itself
-    reference: str | None
-    smoke_workflow: Mapping[str, Any] | None
+    findings: tuple[Finding, ...]
+    failing: tuple[str, ...]
+    rotation: Rotation
+    slots_at_hand: int
 
 
 def run_preflight(
-    plan: Plan, home: Home, settings: Settings, workstations: Workstations
-) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
-    """All findings, and the plugins that fail in the workstation already."""
-    found = [check_slots(plan), check_disk(home, settings)]
+    plan: Plan, home: Home, settings: Settings, snapshots: Snapshots, workstations: Workstations
+) -> Preflight:
+    """All checks."""
+    way = choose_way(plan)
+    found = [*check_slots(plan, way), check_disk(plan, home, settings), check_memory(plan, home, way)]
     failing: Mapping[str, str] = {}
     if plan.reference is None:
         workstation = check_workstation(plan.project, workstations)
@@ -42,36 +46,33 @@ def run_preflight(
         if workstation.level is Level.OK:
             failing = workstations.failing_plugins(plan.project)
             found.append(check_plugins(failing))
+    else:
+        found.append(check_machine(plan, home))
+    found.append(check_saved_workflows(plan, home, snapshots, workstations))
     if plan.smoke_workflow is not None and not any(finding.level is Level.REFUSAL for finding in found):
         found += check_smoke(plan, plan.smoke_workflow, workstations)
-    return tuple(found), tuple(sorted(failing))
+    findings = tuple(_accepted(finding, plan) for finding in found)
+    rotation = way.rotation if way else Rotation.SURGE
+    return Preflight(findings, tuple(sorted(failing)), rotation, way.slots_at_hand if way else 0)
 
 
-def check_slots(plan: Plan) -> Finding:
-    """Every new instance needs a slot beside the old ones."""
-    free = plan.slots - len(plan.taken_by)
-    needed = plan.instances_wanted - plan.own_instances
-    if free >= needed:
-        return Finding("slots", Level.OK, f"{free} of {plan.slots} slots are free, {needed} needed.")
-    holders = ", ".join(sorted(plan.taken_by.values())) or "nobody"
-    return Finding(
-        "slots",
-        Level.REFUSAL,
-        f"The new side needs {needed} free slots beside the old one, but {free} of {plan.slots} are free "
-        f"(taken by {holders}). Stop a service, ask for fewer instances, or raise the setting `slots`.",
-    )
+def check_acceptable(names: Iterable[str]) -> tuple[str, ...]:
+    """These names, once each. Raises NotAcceptable for any other than ACCEPTABLE."""
+    asked = tuple(dict.fromkeys(names))
+    for name in asked:
+        if name not in ACCEPTABLE:
+            raise NotAcceptable(name, ACCEPTABLE)
+    return asked
 
 
-def check_disk(home: Home, settings: Settings) -> Finding:
-    """A freeze on a full disk would fail half-way."""
-    free = shutil.disk_usage(home.root).free
-    if free >= settings.disk_room_bytes:
-        return Finding("disk", Level.OK, f"{free / 1e9:.1f} GB are free.")
-    return Finding(
-        "disk",
-        Level.REFUSAL,
-        f"Only {free / 1e9:.1f} GB are free in {home.root}, {settings.disk_room_bytes / 1e9:.1f} GB are "
-        "wanted: remove old snapshots or outputs.",
+def _accepted(finding: Finding, plan: Plan) -> Finding:
+    if finding.level is Level.OK or finding.name not in plan.accepted:
+        return finding
+    return replace(
+        finding,
+        level=Level.WARNING,
+        sentence=f"{finding.sentence} Accepted by {plan.by}.",
+        accepted_by=plan.by,
     )
 
 

@@ -32,6 +32,7 @@ class Request:
     smoke_workflow: Mapping[str, Any] | None = None
     keep_smoke: bool = True
     changes: Mapping[str, Any] | None = None
+    accepted: tuple[str, ...] = ()
 
 
 def enter(control: Control, request: Request, now: datetime) -> Deployment:
@@ -161,4 +162,5 @@ def _asked(
         snapshot_reference=request.snapshot,
         smoke_workflow=request.smoke_workflow,
         keep_smoke=request.keep_smoke,
+        accepted=request.accepted,
     )

@@ -41,9 +41,10 @@ def publish_routes(control: Control, home: Home, settings: Settings) -> int:
 def accepts(instance: Instance, service: Service) -> bool:
     """Whether this instance shall get new calls.
 
-    It belongs to the serving side, is healthy, and has a door.
+    It belongs to the serving side or was admitted beside it, is healthy, and has a door.
     """
-    serving = instance.deployment_id == service.serving_deployment_id and service.stopped_at is None
+    wanted = instance.deployment_id == service.serving_deployment_id or instance.admitted_at is not None
+    serving = wanted and service.stopped_at is None
     return serving and instance.healthy and not instance.gone and instance.drain_since is None
 
 
@@ -65,9 +66,9 @@ def _route(
     tokens: Mapping[int, list[tuple[str, str]]],
     settings: Settings,
 ) -> ServiceRoute:
-    configuration = _serving_configuration(tx, service)
+    configuration = serving_configuration(tx, service)
     wanted = service.serving_deployment_id is not None and service.stopped_at is None
-    hold = settings.hold_seconds if configuration.hold_seconds is None else configuration.hold_seconds
+    hold = hold_seconds(configuration, settings)
     calls = settings.hold_calls if configuration.hold_calls is None else configuration.hold_calls
     return ServiceRoute(
         name=service.name,
@@ -83,7 +84,13 @@ def _route(
     )
 
 
-def _serving_configuration(tx: Transaction, service: Service) -> Configuration:
+def hold_seconds(configuration: Configuration, settings: Settings) -> float:
+    """How long a gateway holds a call that finds no instance."""
+    return settings.hold_seconds if configuration.hold_seconds is None else configuration.hold_seconds
+
+
+def serving_configuration(tx: Transaction, service: Service) -> Configuration:
+    """The configuration of the side that serves; the service's own when nothing does."""
     side = deployments.side(tx, service.serving_deployment_id)
     version = side.configuration_version if side else service.configuration_version
     return read_configuration(services.configuration(tx, service.id, version))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from publisher import requests
@@ -20,9 +20,10 @@ from publisher.deployment import Deployment, Instance, Reason
 from publisher.drivers.contract import Driver
 from publisher.errors import CancelTooLate, RollbackRefused
 from publisher.history import DeploymentRecord, ServiceView, record_of, view_of
-from publisher.preflight import Plan, run_preflight
+from publisher.preflight import check_acceptable, run_preflight
 from publisher.requests import Request
-from publisher.routes import publish_routes
+from publisher.room import Plan
+from publisher.routes import hold_seconds, publish_routes, serving_configuration
 from publisher.settings import Settings
 from publisher.slots import detect_slots
 from publisher.snapshots import Snapshots, Workstations
@@ -74,14 +75,17 @@ class Publisher:
         keep_smoke: bool = True,
         configuration_changes: Mapping[str, Any] | None = None,
         dry_run: bool = False,
+        accept: Sequence[str] = (),
     ) -> Deployment:
         """Queue a deployment, making the service on first use.
 
-        A dry run only fills `findings`, with number 0.
+        A dry run only fills `findings`, with number 0. `accept` names findings that shall not stand in the
+        way.
 
-        Raises DeploymentInProgress, ConfigurationInvalid, WorkstationError (no such project, workflow not in
-        API format), SnapshotterError (no such snapshot). Then nothing was changed.
+        Raises DeploymentInProgress, ConfigurationInvalid, NotAcceptable, WorkstationError (no such project,
+        workflow not in API format), SnapshotterError (no such snapshot). Then nothing was changed.
         """
+        accepted = check_acceptable(accept)
         self._workstations.check(project)
         if smoke_workflow is not None:
             self._workstations.check_workflow(smoke_workflow)
@@ -97,6 +101,7 @@ class Publisher:
             smoke_workflow,
             keep_smoke,
             configuration_changes,
+            accepted,
         )
         if dry_run:
             return self._dry_run(request)
@@ -252,17 +257,31 @@ class Publisher:
     def _dry_run(self, request: Request) -> Deployment:
         with self._control.read() as tx:
             service = services.find(tx, request.project)
-            current = Configuration()
+            current, old, hold = Configuration(), 0, 0.0
             if service is not None:
                 requests.refuse_when_busy(tx, service)
                 document = services.configuration(tx, service.id, service.configuration_version)
                 current = read_configuration(document)
+                old = len(instances.live(tx, service.id))
+                hold = hold_seconds(serving_configuration(tx, service), self._settings)
             taken = instances.taken_slots(tx)
         wanted = merge(current, request.changes or {})
         smoke = request.smoke_workflow or wanted.smoke_workflow
-        slots = len(detect_slots(self._settings))
-        plan = Plan(request.project, wanted.instances_minimum, slots, taken, 0, request.snapshot, smoke)
-        findings, failing = run_preflight(plan, self._home, self._settings, self._workstations)
+        plan = Plan(
+            request.project,
+            wanted.instances_minimum,
+            len(detect_slots(self._settings)),
+            taken,
+            0,
+            request.snapshot,
+            smoke,
+            old_instances=old,
+            rotation=wanted.rotation,
+            hold_seconds=hold,
+            accepted=request.accepted,
+            by=request.by,
+        )
+        found = run_preflight(plan, self._home, self._settings, self._snapshots, self._workstations)
         now = self._clock()
         return Deployment(
             id=0,
@@ -278,8 +297,11 @@ class Publisher:
             configuration_version=0,
             instances_wanted=wanted.instances_minimum,
             has_smoke=smoke is not None,
-            findings=findings,
-            known_failing=failing,
+            findings=found.findings,
+            known_failing=found.failing,
+            accepted=request.accepted,
+            rotation=found.rotation,
+            slots_at_hand=found.slots_at_hand,
             outcome="dry run",
         )
 

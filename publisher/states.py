@@ -3,7 +3,9 @@
     queued -> preflight -> freezing -> proving -> rotating -> baking -> succeeded
 
 Attempts only move forward. Before the switch a deployment may be cancelled; after it, what fails is returned
-to the previous snapshot. A rollback is a new deployment, and is never itself rolled back.
+to the previous snapshot. In place, the old side gave slots away already before the switch, so that such a
+deployment goes through `returning` whenever it is given up. A rollback is a new deployment, and is never
+itself rolled back.
 """
 
 from __future__ import annotations
@@ -21,9 +23,7 @@ class DeploymentState(StrEnum):
     PROVING = "proving"
     ROTATING = "rotating"
     BAKING = "baking"
-    RETURNING = (
-        "returning"  # after the switch something failed: going back to the instances that are still warm
-    )
+    RETURNING = "returning"  # given up: the traffic, or the slots, go back to the previous side
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     RETURNED = "returned"
@@ -36,10 +36,10 @@ MOVES: Mapping[DeploymentState, frozenset[DeploymentState]] = {
     _S.QUEUED: frozenset({_S.PREFLIGHT, _S.FAILED, _S.CANCELLED}),
     _S.PREFLIGHT: frozenset({_S.FREEZING, _S.PROVING, _S.FAILED, _S.CANCELLED}),
     _S.FREEZING: frozenset({_S.PROVING, _S.SUCCEEDED, _S.FAILED, _S.CANCELLED}),
-    _S.PROVING: frozenset({_S.ROTATING, _S.FAILED, _S.CANCELLED}),
+    _S.PROVING: frozenset({_S.ROTATING, _S.RETURNING, _S.FAILED, _S.CANCELLED}),
     _S.ROTATING: frozenset({_S.BAKING, _S.RETURNING, _S.FAILED, _S.CANCELLED}),
     _S.BAKING: frozenset({_S.SUCCEEDED, _S.RETURNING}),
-    _S.RETURNING: frozenset({_S.RETURNED, _S.FAILED}),
+    _S.RETURNING: frozenset({_S.RETURNED, _S.FAILED, _S.CANCELLED}),
     _S.SUCCEEDED: frozenset(),
     _S.FAILED: frozenset(),
     _S.RETURNED: frozenset(),

@@ -60,6 +60,13 @@ class RunSmoke:
 
 
 @dataclass(frozen=True)
+class Admit:
+    """Let this proven instance take calls beside the old side, whose next one is about to leave."""
+
+    instance_id: str
+
+
+@dataclass(frozen=True)
 class Switch:
     """One write gives the traffic to the new side; ends when every live gateway shows it.
 
@@ -88,10 +95,28 @@ class CountWork:
 
 @dataclass(frozen=True)
 class StopInstance:
-    """Keep its last log lines, stop it, remove it."""
+    """Keep its last log lines, stop it, remove it.
+
+    In the same write its slot goes to a new instance of the deployment with row id `heir`.
+    """
 
     instance_id: str
     why: str
+    heir: int | None = None
+
+
+@dataclass(frozen=True)
+class Reopen:
+    """Take back the drain of these instances of the previous side: they take calls again."""
+
+    instance_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class StartAgain:
+    """Start this instance of the previous side, whose row holds its slot already."""
+
+    instance_id: str
 
 
 @dataclass(frozen=True)
@@ -118,11 +143,14 @@ Step = (
     | Probe
     | Wait
     | RunSmoke
+    | Admit
     | Switch
     | SwitchBack
     | Drain
     | CountWork
     | StopInstance
+    | Reopen
+    | StartAgain
     | Fail
     | Finish
 )

@@ -11,7 +11,7 @@ from sqlalchemy import func, select, update
 
 from publisher.db.control import Transaction
 from publisher.db.tables import ConfigurationRow, DeploymentRow, EventRow, ServiceRow
-from publisher.deployment import Deployment, Event, Finding, Level, Reason, Side
+from publisher.deployment import Deployment, Event, Finding, Level, Reason, Rotation, Side
 from publisher.errors import DeploymentNotFound
 from publisher.states import ACTIVE, FINAL, DeploymentState
 
@@ -45,6 +45,7 @@ class Asked:
     keep_smoke: bool = True
     rolls_back_to: int | None = None
     known_failing: tuple[str, ...] = ()
+    accepted: tuple[str, ...] = ()
 
 
 def create(tx: Transaction, asked: Asked, now: datetime) -> Deployment:
@@ -74,6 +75,7 @@ def create(tx: Transaction, asked: Asked, now: datetime) -> Deployment:
         previous_id=asked.previous_id,
         rolls_back_to=asked.rolls_back_to,
         known_failing=list(asked.known_failing),
+        accepted=list(asked.accepted),
         outcome="",
         stumbles=0,
         lease_token=0,
@@ -141,10 +143,15 @@ def stumble(tx: Transaction, deployment_id: int) -> int:
     return row.stumbles
 
 
-def store_findings(
-    tx: Transaction, deployment_id: int, findings: tuple[Finding, ...], known_failing: tuple[str, ...]
+def store_preflight(
+    tx: Transaction,
+    deployment_id: int,
+    findings: tuple[Finding, ...],
+    known_failing: tuple[str, ...],
+    rotation: Rotation,
+    slots_at_hand: int,
 ) -> None:
-    """What preflight found.
+    """What preflight found and decided.
 
     The plugins that already fail in the workstation are not held against the candidate.
     """
@@ -153,6 +160,8 @@ def store_findings(
         deployment_id,
         findings=[asdict(finding) for finding in findings],
         known_failing=list(known_failing),
+        rotation=rotation,
+        slots_at_hand=slots_at_hand,
     )
 
 
@@ -249,7 +258,15 @@ def side(tx: Transaction, deployment_id: int | None) -> Side | None:
     row = None if deployment_id is None else tx.get(DeploymentRow, deployment_id)
     if row is None or row.snapshot_id is None or row.snapshot_number is None:
         return None
-    return Side(row.id, row.number, row.snapshot_id, row.snapshot_number, row.configuration_version)
+    document = tx.get_one(ConfigurationRow, (row.service_id, row.configuration_version)).document
+    return Side(
+        row.id,
+        row.number,
+        row.snapshot_id,
+        row.snapshot_number,
+        row.configuration_version,
+        int(document.get("instances_minimum", 1)),
+    )
 
 
 def _deployment(tx: Transaction, row: DeploymentRow) -> Deployment:
@@ -278,6 +295,10 @@ def _deployment(tx: Transaction, row: DeploymentRow) -> Deployment:
         rolls_back_to=row.rolls_back_to,
         findings=None if findings is None else tuple(_finding(finding) for finding in findings),
         known_failing=tuple(row.known_failing),
+        expected_plugins=tuple(row.expected_plugins or ()),
+        accepted=tuple(row.accepted or ()),
+        rotation=Rotation(row.rotation or Rotation.SURGE),
+        slots_at_hand=row.slots_at_hand or 0,
         switched_at=row.switched_at,
         switch_visible_at=row.switch_visible_at,
         drain_since=row.drain_since,
@@ -289,8 +310,8 @@ def _deployment(tx: Transaction, row: DeploymentRow) -> Deployment:
     )
 
 
-def _finding(stored: Mapping[str, str]) -> Finding:
-    return Finding(stored["name"], Level(stored["level"]), stored["sentence"])
+def _finding(stored: Mapping[str, Any]) -> Finding:
+    return Finding(stored["name"], Level(stored["level"]), stored["sentence"], stored.get("accepted_by"))
 
 
 def is_final(tx: Transaction, deployment_id: int) -> bool:

@@ -146,6 +146,7 @@ def _instance(tx: Transaction, row: InstanceRow) -> Instance:
         created_at=row.created_at,
         started_at=row.started_at,
         routed_at=row.routed_at,
+        admitted_at=row.admitted_at,
         drain_since=row.drain_since,
         counted_at=row.counted_at,
         unfinished_jobs=row.unfinished_jobs,

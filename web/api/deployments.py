@@ -38,6 +38,9 @@ class DeploymentWanted(BaseModel):
     keep_smoke: bool = True
     configuration: Annotated[dict[str, Any] | None, Field(description="Fields to change with it.")] = None
     dry_run: bool = False
+    accept: Annotated[
+        list[str], Field(description="Findings to go on in spite of, by the names that the checks have.")
+    ] = []
 
 
 class RollbackWanted(BaseModel):
@@ -64,6 +67,7 @@ def deploy(project: str, wanted: DeploymentWanted, here: Here, person: Caller, r
         keep_smoke=wanted.keep_smoke,
         configuration_changes=wanted.configuration,
         dry_run=wanted.dry_run,
+        accept=wanted.accept,
     )
     if wanted.dry_run:
         response.status_code = status.HTTP_200_OK

@@ -26,6 +26,10 @@ def deploy(
     snapshot: Annotated[
         str | None, typer.Option(help="An existing snapshot instead of a new one: number, id or latest.")
     ] = None,
+    accept: Annotated[
+        list[str] | None,
+        typer.Option(help="A finding to go on in spite of, by its name in the checks; may be repeated."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only the checks; nothing is changed.")] = False,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Follow it until it ends.")] = True,
     limit: Annotated[float, typer.Option(help="How long to follow it, in seconds.")] = 7200.0,
@@ -51,6 +55,7 @@ def deploy(
         snapshot=snapshot,
         smoke_workflow=workflow,
         dry_run=dry_run,
+        accept=accept or (),
     )
     if dry_run:
         tell_findings(requested, as_json=as_json)

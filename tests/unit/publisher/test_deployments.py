@@ -235,7 +235,7 @@ def test_an_impossible_configuration_is_refused_by_field_and_changes_nothing(
 
 def test_too_few_slots_are_refused_in_preflight_by_name(tmp_path: Path) -> None:
     stage = Stage(tmp_path / "home", slots=1)
-    stage.deployed()
+    stage.deployed(configuration_changes={"rotation": "surge"})
     stage.snapshots.edit("two")
     record = stage.deployed()
     assert record.deployment.state is S.FAILED
@@ -262,7 +262,15 @@ def test_an_error_nobody_thought_of_is_tried_again_and_then_given_up(stage: Stag
 def test_a_dry_run_tells_its_findings_and_changes_nothing(stage: Stage) -> None:
     told = stage.publisher.request_deployment("demo", by="ana", source="test", dry_run=True)
     assert told.findings is not None
-    assert {finding.name for finding in told.findings} == {"slots", "disk", "workstation", "plugins"}
+    assert {finding.name for finding in told.findings} == {
+        "slots",
+        "rotation",
+        "disk",
+        "memory",
+        "workstation",
+        "plugins",
+        "models",
+    }
     assert stage.publisher.services() == ()
     assert stage.woken == []
 

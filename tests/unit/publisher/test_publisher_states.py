@@ -39,8 +39,7 @@ def test_every_active_state_reaches_an_end() -> None:
 def test_what_may_still_be_cancelled_lies_before_the_switch() -> None:
     assert all(S.CANCELLED in MOVES[state] for state in BEFORE_SWITCH)
     assert S.CANCELLED not in MOVES[S.BAKING]
-    assert S.CANCELLED not in MOVES[S.RETURNING]
 
 
 def test_a_deployment_that_returns_never_goes_forward_again() -> None:
-    assert MOVES[S.RETURNING] == {S.RETURNED, S.FAILED}
+    assert MOVES[S.RETURNING] <= FINAL
