@@ -187,11 +187,11 @@ class JobLedger:
         if not jobs:
             del self._by_owner[job.instance_id]
 
-    def _unawaited(self, change: Future[bool]) -> None:
+    def _unawaited(self, change: Future[None]) -> None:
         change.add_done_callback(_report)
 
 
-def _report(change: Future[bool]) -> None:
+def _report(change: Future[None]) -> None:
     problem = change.exception()
     if problem is not None:
         log.error("job_change_not_stored", cause=f"{type(problem).__name__}: {problem}")

@@ -46,14 +46,14 @@ class Ownership:
         The future raises PromptIdTaken or IdempotencyKeyReused when the same name came with another body.
         """
         values = self._first_values(job)
-        return self._writer.submit(lambda connection: _accept(connection, job, values))
+        return self._writer.submit(lambda connection: _accept(connection, job, values), overtakes=True)
 
-    def running(self, service: str, prompt_id: str, answer: str | None) -> Future[bool]:
-        """The owner's engine has the job; `answer` is what it said (JSON text), None when nobody saw it."""
+    def running(self, service: str, prompt_id: str, answer: str | None) -> Future[None]:
+        """The owner's engine has the job; `answer` is what it said (JSON text), None when nobody saw it.
+        Nobody should wait for this one: it is stored a moment later, together with others.
+        """
         values = {"in_service": service, "of_prompt": prompt_id, "its_answer": answer}
-        return self._writer.submit(
-            lambda connection: connection.execute(RUNNING, values).rowcount > 0, patient=True
-        )
+        return self._writer.later(RUNNING, values)
 
     def resubmit(self, job: Job, instance_id: str, snapshot_id: str) -> Future[bool]:
         """Before a job is sent a second time: new owner, next attempt. False: somebody else changed it

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
@@ -99,12 +100,46 @@ def test_closing_stores_what_was_submitted_and_takes_no_more(database: JobsDatab
     own = Ownership(writer, "g")
     jobs = [new() for _ in range(50)]
     for job in jobs:
-        own.accept(job)
+        own.accept(job).result(5)
         own.running("s", job.prompt_id, "{}")
+    waiting = [own.accept(new()) for _ in range(50)]
     writer.close()
-    assert queue.counts(database, "s")[JobState.RUNNING] == 50
+    assert all(change.done() for change in waiting)
+    counts = queue.counts(database, "s")
+    assert (counts[JobState.RUNNING], counts[JobState.WAITING]) == (50, 50)
     with pytest.raises(JobsDatabaseClosed):
         own.accept(new())
+
+
+def test_what_nobody_waits_for_is_stored_soon_and_before_what_depends_on_it(
+    database: JobsDatabase, writer: JobsWriter
+) -> None:
+    own = Ownership(writer, "g")
+    for job in (first := new(), second := new()):
+        own.accept(job).result(5)
+    own.running("s", first.prompt_id, "{}").result(5)  # by itself, without anything that comes after it
+    own.running("s", second.prompt_id, "{}")
+    stored = queue.job(database, "s", second.prompt_id)
+    assert stored is not None
+    assert own.finish(stored, JobState.DONE).result(5)
+    counts = queue.counts(database, "s")
+    assert (counts[JobState.RUNNING], counts[JobState.DONE]) == (1, 1)
+
+
+def test_a_change_whose_caller_gave_up_harms_no_other(database: JobsDatabase, writer: JobsWriter) -> None:
+    own, held, going = Ownership(writer, "g"), threading.Event(), threading.Event()
+
+    def slow(_connection: object) -> None:
+        going.set()
+        held.wait(5)
+
+    begun = writer.submit(slow)
+    assert going.wait(5)
+    unwanted = own.accept(new())
+    assert not begun.cancel() and unwanted.cancel()
+    held.set()
+    assert own.accept(new()).result(5) is None
+    assert queue.counts(database, "s")[JobState.WAITING] == 1
 
 
 def test_a_finished_job_stays_finished_and_its_files_are_found_by_name(
