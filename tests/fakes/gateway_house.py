@@ -48,11 +48,12 @@ class GatewayHouse:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.log_path = root / f"gateway{'-2' if root.exists() else ''}.log"
         self.version = 0
         self.engines: dict[str, FakeEngine] = {}
         self.process: asyncio.subprocess.Process | None = None
         self.settings: dict[str, Any] = {}
-        (root / "run").mkdir(parents=True)
+        (root / "run").mkdir(parents=True, exist_ok=True)
 
     async def engine(self, name: str) -> FakeEngine:
         engine = await FakeEngine(name).start()
@@ -81,12 +82,12 @@ class GatewayHouse:
 
     async def start(self, *arguments: str) -> None:
         command = [sys.executable, "-m", "online_runtime.gateway", "--home", str(self.root), "--port", "0"]
-        self.log = (self.root / "gateway.log").open("ab")
+        self.log = self.log_path.open("ab")
         self.process = await asyncio.create_subprocess_exec(*command, *arguments, stderr=self.log)
         self.session = aiohttp.ClientSession(headers={"Authorization": TOKEN})
         place = self.root / "run" / "gateways" / f"{self.process.pid}.json"
         await until(lambda: place.exists() or self.process.returncode is not None, "the gateway to start")
-        assert place.exists(), (self.root / "gateway.log").read_text()
+        assert place.exists(), self.log_path.read_text()
         self.url = json.loads(place.read_text())["url"]
         await self.applied()
 
