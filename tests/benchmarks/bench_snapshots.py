@@ -34,6 +34,7 @@ from snapshotter.verify import verify
 
 SMALL_CHANGES = 9  # With the first freeze: ten snapshots.
 REPEATS = 5
+FEWEST_FILES = 1_000
 GROWTH = (10_000, 40_000, 100_000, 200_000)
 
 
@@ -80,6 +81,8 @@ def main() -> None:
     parser.add_argument("--growth", action="store_true", help="several sizes, without large files or peers")
     parser.add_argument("--no-peers", action="store_true", help="only our own figures")
     arguments = parser.parse_args()
+    if arguments.files < FEWEST_FILES:
+        parser.error(f"fewer than {FEWEST_FILES} files have not the shape of a workstation")
     folder = Path(tempfile.mkdtemp(prefix="bench-snapshots-", dir=arguments.where))
     try:
         if arguments.growth:
@@ -98,21 +101,25 @@ def show_one(folder: Path, files: int, others: list[Peer]) -> None:
         f"{shape.files} files, {shape.folders} folders, {shape.size_bytes / 1e9:.2f} GB; {mode.file_system}, "
         f"{mode.name}; {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}; Linux {os.uname().release}"
     )
-    ours = measure_ours(folder, workstation)
-    rows = {"stillframe": ours}
+    print(
+        "Wall clock, in brackets the processor seconds of all processes; incremental figures are medians.\n"
+    )
+    print("| tool | first | no change | small change |\n|---|---|---|---|")
+    rows = {"stillframe": measure_ours(folder, workstation)}
+    show_row("stillframe", rows["stillframe"])
     for peer in others:
         if peer.is_installed:
             rows[peer.name] = measure_peer(peer, workstation)
-        else:
-            print(f"{peer.name}: not installed, left out")
-    print(
-        "\nWall clock, in brackets the processor seconds of all processes; incremental figures are medians.\n"
-    )
-    print("| tool | first | no change | small change |\n|---|---|---|---|")
-    for name, row in rows.items():
-        print(f"| {name} | {row.cell('first')} | {row.cell('no change')} | {row.cell('small change')} |")
-    show_claims(ours)
+            show_row(peer.name, rows[peer.name])
+    absent = [peer.name for peer in others if not peer.is_installed]
+    print(f"\nNot installed, so left out: {', '.join(absent) or 'none'}.")
+    show_claims(rows["stillframe"])
     show_ratios(rows)
+
+
+def show_row(name: str, row: Figures) -> None:
+    cells = " | ".join(row.cell(what) for what in ("first", "no change", "small change"))
+    print(f"| {name} | {cells} |", flush=True)
 
 
 def measure_ours(folder: Path, workstation: Path) -> Figures:
@@ -187,16 +194,20 @@ def show_claim(what: str, measured: str, target: str, reached: bool) -> None:
 
 
 def show_ratios(rows: dict[str, Figures]) -> None:
+    """How many times our wall clock the others took, and how many times our processor time."""
     ours = rows["stillframe"]
+    print("\nIn times of stillframe's:\n\n| tool | first | no change | small change |\n|---|---|---|---|")
     for name, row in rows.items():
-        shares = [
-            f"{what} {row.median(what).wall / ours.median(what).wall:.1f}"
-            f" ({row.median(what).cpu / ours.median(what).cpu:.1f})"
-            for what in ("first", "no change", "small change")
-            if what in row.costs and row is not ours
-        ]
-        if shares:
-            print(f"\n{name} takes, in times of ours (of our processor time): {', '.join(shares)}")
+        if row is not ours:
+            cells = " | ".join(ratio(row, ours, what) for what in ("first", "no change", "small change"))
+            print(f"| {name} | {cells} |")
+
+
+def ratio(row: Figures, ours: Figures, what: str) -> str:
+    if what not in row.costs:
+        return "-"
+    theirs, mine = row.median(what), ours.median(what)
+    return f"{theirs.wall / mine.wall:.1f} ({theirs.cpu / mine.cpu:.1f})"
 
 
 def show_growth(folder: Path) -> None:
