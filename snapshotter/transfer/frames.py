@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from blake3 import blake3
 
@@ -17,9 +17,6 @@ from snapshotter.objects import ObjectKey, Store
 from snapshotter.transfer import member
 from snapshotter.transfer.contents import Contents, read_record
 from snapshotter.transfer.progress import Meter
-
-if TYPE_CHECKING:
-    from zstandard import ZstdCompressionObj
 
 LEVEL = 3  # Higher levels cost several times as long for a few per cent.
 MOST_THREADS = 4
@@ -61,12 +58,8 @@ def pieces(
             if data := frame.compress(chunk):
                 yield Piece(data, number, False)
         if filled >= frame_bytes or number == last:
-            yield Piece(_end(frame), number, True)
+            yield Piece(frame.flush(), number, True)
             frame, filled = compressor.compressobj(), 0
-
-
-def _end(frame: ZstdCompressionObj) -> bytes:
-    return frame.flush()
 
 
 class _Members:
@@ -92,16 +85,14 @@ class _Members:
             if self._next(member.object_name(key), size, key.digest) > skip:
                 yield self._count, self._object(key, size)
             self._meter.done(1, size)
-        trailer = self._trailer()
-        yield self._count + 1, iter((*_whole(member.TRAILER, trailer), member.END))
+        if self._count + 1 > skip:
+            last = trailer(self._count, self._bytes, self._index.digest())
+            yield self._count + 1, iter((*_whole(member.TRAILER, last), member.END))
 
     def _next(self, name: str, size: int, digest: bytes) -> int:
         self._index.update(member.index_line(name, size, digest))
         self._count, self._bytes = self._count + 1, self._bytes + size
         return self._count
-
-    def _trailer(self) -> bytes:
-        return trailer(self._count, self._bytes, self._index.digest())
 
     def _object(self, key: ObjectKey, size: int) -> Iterator[bytes]:
         hasher, done = blake3(), 0
