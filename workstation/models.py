@@ -123,7 +123,7 @@ def compute_digest(home: Home, path: Path, progress: OnBytes | None = None) -> s
     """As `digest_of`, but the file is read in any case. Raises ModelKeepsChanging, OSError."""
     for _ in range(_ATTEMPTS):
         before = path.stat()
-        digest = _read_digest(path, progress)
+        digest = _read_digest(path, before.st_size, progress)
         after = path.stat()
         if _stamp(before) == _stamp(after):
             if datetime.now(UTC).timestamp() - after.st_ctime > _RACY_SECONDS:
@@ -132,12 +132,14 @@ def compute_digest(home: Home, path: Path, progress: OnBytes | None = None) -> s
     raise ModelKeepsChanging(path, _ATTEMPTS)
 
 
-def _read_digest(path: Path, progress: OnBytes | None) -> str:
+def _read_digest(path: Path, size: int, progress: OnBytes | None) -> str:
+    """Of the first `size` bytes: a file that grows as fast as it is read would never end."""
     from blake3 import blake3
 
-    hasher = blake3()
+    hasher, left = blake3(), size
     with path.open("rb") as file:
-        while data := file.read(_READ_BYTES):
+        while left > 0 and (data := file.read(min(_READ_BYTES, left))):
+            left -= len(data)
             hasher.update(data)
             if progress is not None:
                 progress(len(data))
