@@ -6,13 +6,12 @@ import re
 import uuid
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from snapshotter.manifest import Component, Snapshot
 from snapshotter.objects import Store
 
 if TYPE_CHECKING:
-    from cyclonedx.model.bom import Bom
     from cyclonedx.model.component import Component as Part
     from packageurl import PackageURL
 
@@ -43,13 +42,9 @@ def sbom(store: Store, snapshot: Snapshot) -> str:
         serial_number=uuid.uuid5(_NAMESPACE, f"{snapshot.id} {snapshot.project} {snapshot.number}"),
         metadata=BomMetaData(component=whole, timestamp=snapshot.created_at),
     )
-    _depend(bom, whole)
+    bom.register_dependency(whole, bom.components)
     text: str = JsonV1Dot6(bom).output_as_string(indent=1)
     return text + "\n"
-
-
-def _depend(bom: Bom, whole: Part) -> None:
-    bom.register_dependency(whole, bom.components)
 
 
 def _parts(store: Store, snapshot: Snapshot) -> Iterator[Part]:
@@ -181,8 +176,7 @@ def _model(model: Mapping[str, Any]) -> Part:
     from cyclonedx.model.component import ComponentType
 
     kind, name = str(model.get("kind", "")), str(model["name"])
-    digest = _text(model.get("digest"))
-    known = digest is not None and re.fullmatch(r"[0-9a-f]{64}", digest) is not None
+    digest = re.fullmatch(r"blake3:([0-9a-f]{64})", str(model.get("digest")))
     about = {
         "kind": kind,
         "size-bytes": model.get("size_bytes"),
@@ -192,7 +186,7 @@ def _model(model: Mapping[str, Any]) -> Part:
         name=name,
         type=ComponentType.MACHINE_LEARNING_MODEL,
         bom_ref=f"model:{kind}/{name}",
-        hashes=[HashType(alg=HashAlgorithm.BLAKE3, content=str(digest))] if known else [],
+        hashes=[HashType(alg=HashAlgorithm.BLAKE3, content=digest[1])] if digest else [],
         properties=_properties(about),
     )
 
@@ -215,6 +209,6 @@ def _text(value: object) -> str | None:
 def _public(remote: str | None) -> str | None:
     """A repository's address without who may read it."""
     if remote is None or "://" not in remote:
-        return remote
-    parts = urlsplit(remote)
+        return remote and quote(remote, safe="/:@~+")
+    parts = urlsplit(quote(remote, safe="/:@~+?#&=%[]"))
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

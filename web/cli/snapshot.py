@@ -6,15 +6,28 @@ from typing import Annotated
 
 import typer
 
-from web.cli.options import HomeOption, JsonOption, ProjectArgument, SnapshotArgument, noun
+from web.cli import snapshot_transfer, snapshot_upkeep
+from web.cli.options import (
+    HomeOption,
+    JsonOption,
+    ProjectArgument,
+    SnapshotArgument,
+    complete_project,
+    noun,
+)
 
 OtherSnapshotArgument = Annotated[
     str | None, typer.Argument(help="Another snapshot; left out: the workstation as it is now.")
+]
+OptionalProjectArgument = Annotated[
+    str | None, typer.Argument(help="Name of the project.", autocompletion=complete_project)
 ]
 app = noun("snapshot", "Snapshots: frozen environments, named by their content.")
 
 
 def add_to(parent: typer.Typer) -> None:
+    snapshot_transfer.add_to(app)
+    snapshot_upkeep.add_to(app)
     parent.add_typer(app)
 
 
@@ -84,20 +97,25 @@ def diff(
 
 @app.command("verify")
 def verify(
-    project: ProjectArgument,
-    snapshot: SnapshotArgument = "latest",
+    project: OptionalProjectArgument = None,
+    snapshot: Annotated[
+        str | None, typer.Argument(help="A number, the start of an id, or `latest`, which is meant without.")
+    ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="All snapshots of the project, or of the home without a project.")
+    ] = False,
+    heal: Annotated[
+        bool, typer.Option("--heal", help="Give back what a workstation still has the bytes of.")
+    ] = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Read a snapshot's bytes again and name what is damaged. Exit code 10 when something is."""
-    from web.cli.opening import opened
-    from web.cli.output import show
-    from web.snapshots import verify_snapshot
-    from web.verdicts import DAMAGED
+    """Read bytes again and name what is damaged. Exit code 10 when something is, and stays so."""
+    from web.cli.snapshot_upkeep import verify_snapshots
 
-    one, report = verify_snapshot(opened(home), project, snapshot)
-    lines = [f"damaged: {damage}" for damage in report.damages]
-    answer = {"snapshot": one.id, "ok": report.ok, "damaged": report.damages, "report": report}
-    show(answer, *(lines or [f"Snapshot {one.number} is whole."]), as_json=as_json)
-    if not report.ok:
-        raise typer.Exit(DAMAGED)
+    if project is None and not every:
+        raise typer.BadParameter("name a project, or give --all")
+    if every and snapshot is not None:
+        raise typer.BadParameter("give a snapshot or --all, not both")
+    reference = None if every else snapshot or "latest"
+    verify_snapshots(project, reference, home, heal=heal, as_json=as_json)
