@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from packageurl import PackageURL
 
 _NAMESPACE = uuid.UUID("9d4a5d0e-0f0c-5f7e-9a43-5a3b3f6f2c11")
-_GITHUB = re.compile(r"(?:www\.)?github\.com[:/](?P<owner>[^/\s]+)/(?P<name>[^/\s]+?)(?:\.git)?/?")
+_GITHUB = re.compile(r"(?:^|[/@])(?:www\.)?github\.com[:/](?P<owner>[^/]+)/(?P<name>[^/]+?)(?:\.git)?/?$")
 
 
 def sbom(store: Store, snapshot: Snapshot) -> str:
@@ -99,7 +99,6 @@ def _plugin(component: Component) -> Part:
         bom_ref=component.name,
         purl=_plugin_purl(name, version, remote, commit),
         external_references=_checkout(remote, commit),
-        modified=bool(facts.get("local_edits")),
         properties=_properties(about),
     )
 

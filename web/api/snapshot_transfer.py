@@ -29,7 +29,7 @@ def show_sbom(project: str, snapshot: str, here: Here) -> Response:
 
 @router.get("/export", response_class=StreamingResponse)
 def export(project: str, snapshot: str, here: Here, base: bool = True) -> StreamingResponse:
-    """The snapshot as one file for `stillframe snapshot import`, which refuses a download that was cut off."""
+    """The snapshot as one file for `stillframe snapshot import`, which refuses a cut-off download."""
     found = found_snapshot(here, project, snapshot)
     name = f"{project}-{found.folder_name}.stillframe"
     stream = export_stream(Store(here.home.store), found, base=base)
