@@ -1,7 +1,7 @@
 """What killed processes left in a home's store, snapshots and workstations, and how it is cleared away.
 
-Everything found here is harmless: a freeze, a view, a restore or a collection that is repeated clears away what
-it meets. A half-done change of a workstation is the exception: it is undone before the project is opened.
+Everything found here is harmless: a freeze, a view, a restore or a collection that is repeated clears away
+what it meets. A half-done change of a workstation is the exception: it is undone when the project is opened.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def examine_store(home: Home) -> StoreCondition | None:
 
 def find_leftovers(home: Home) -> Iterator[Leftover]:
     """Everything that a process left which is gone."""
-    yield from _in_store(home.store)
+    yield from _in_store(home.store, idle=not is_held(home.store / "lock"))
     for project in _projects(home):
         yield from _in_snapshots(project)
         yield from _in_workstation(project)
@@ -97,8 +97,9 @@ def repair_store(home: Home) -> list[Leftover]:
         with session(Store(home.store)):
             pass  # Whoever comes in sweeps the scratch of the dead.
         with alone(home.store / "lock") as had:
-            for leftover in _in_store(home.store) if had else ():
-                remove_tree(leftover.path)
+            if had:
+                for leftover in list(_in_store(home.store, idle=True)):
+                    remove_tree(leftover.path)
     return found
 
 
@@ -108,7 +109,8 @@ def _projects(home: Home) -> list[Project]:
     return [Project(path.name, path) for path in found if not path.name.startswith(".")]
 
 
-def _in_store(store: Path) -> Iterator[Leftover]:
+def _in_store(store: Path, *, idle: bool) -> Iterator[Leftover]:
+    """`idle` says that nobody removes anything at this moment."""
     if not (store / "format").is_file():
         return
     living = set()
@@ -121,9 +123,9 @@ def _in_store(store: Path) -> Iterator[Leftover]:
     for view in (store / "views").iterdir():
         if view.name.startswith(_PARTIAL_VIEW) and view.name.removeprefix(_PARTIAL_VIEW) not in living:
             yield Leftover(view, "an unfinished view")
-        elif view.name.startswith(REMOVED_VIEW) and not is_held(store / "lock"):
+        elif view.name.startswith(REMOVED_VIEW) and idle:
             yield Leftover(view, "a view that was being removed")
-    if not living and not is_held(store / "lock"):
+    if idle and not living:
         for folder in (store, store / "scan", store / "tmp"):
             for path in folder.glob(".*.tmp"):
                 yield Leftover(path, "a file that was being written")

@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from snapshotter import copying
+from snapshotter.catalogue import list_snapshots
 from snapshotter.components import components_of
 from snapshotter.manifest import Component, Snapshot
 from snapshotter.materialise import materialise, view_path
@@ -30,12 +31,17 @@ ROUNDS = 64  # A healed record shows what lies below it: as many rounds as folde
 
 @dataclass(frozen=True)
 class Healed:
-    """What was damaged `before`, the names of what was given back, and what is still damaged `after`."""
+    """What was damaged `before`, the names of what was given back, and what is still damaged `after`.
+
+    `used_by` names, for each object or record that is still damaged, every snapshot of every project that
+    needs it ("portraits/7-3f9c0a11d2e4").
+    """
 
     before: VerifyReport
     healed: tuple[str, ...]
     views_remade: int
     after: VerifyReport
+    used_by: Mapping[str, tuple[str, ...]]
 
 
 def heal(store: Store, snapshots: Sequence[Snapshot], projects: Sequence[Project]) -> Healed:
@@ -57,7 +63,32 @@ def heal(store: Store, snapshots: Sequence[Snapshot], projects: Sequence[Project
         report = verify_all(store, snapshots)
     after = _without_views(report)
     remade = _remake(store, views, after) if before.damages else 0
-    return Healed(before, tuple(sorted(healed)), remade, after)
+    left = {damage.object for damage in after.damages}
+    return Healed(before, tuple(sorted(healed)), remade, after, used_by(store, projects, left))
+
+
+def used_by(store: Store, projects: Sequence[Project], names: set[str]) -> dict[str, tuple[str, ...]]:
+    """Every snapshot of these projects that leads to each of these objects or records."""
+    found: dict[str, list[str]] = {name: [] for name in sorted(names)}
+    trees: dict[str, set[str]] = {}
+    for project in projects if names else ():
+        for snapshot in list_snapshots(project.snapshots):
+            for part in snapshot.components:
+                if part.tree not in trees:
+                    trees[part.tree] = _names_in(store, part.tree) & names
+            needed = set().union(*(trees[part.tree] for part in snapshot.components))
+            for name in needed:
+                found[name].append(f"{project.name}/{snapshot.folder_name}")
+    return {name: tuple(snapshots) for name, snapshots in found.items()}
+
+
+def _names_in(store: Store, tree: str) -> set[str]:
+    names = set()
+    for _, digest, entry, _ in below_as_far_as_possible(store, tree):
+        names.add(digest.hex())
+        if entry is not None and entry.kind is Kind.FILE:
+            names.add(ObjectKey.of(entry).name)
+    return names
 
 
 def _views(store: Store, snapshots: Sequence[Snapshot]) -> list[Component]:

@@ -20,17 +20,46 @@ GPU_LIMIT_SECONDS = 10.0  # nvidia-smi on a sleeping machine takes up to 5 s
 class Offer:
     """One thing the machine has (`ok`), could have (`absent`.
 
-    Something is slower or unprotected), or must have (`missing`).
+    Something is slower or unprotected), or must have (`missing`); or what a killed process left (`leftover`).
     """
 
     name: str
-    state: Literal["ok", "absent", "missing"]
+    state: Literal["ok", "absent", "missing", "leftover"]
     sentence: str
 
 
 def examine(home: Path) -> list[Offer]:
     """Try everything that matters; changes nothing that stays."""
-    return [_python(), _git(), _uv(), _engine(), _namespaces(home), _reflink(home), _gpu(), _disk(home)]
+    offers = [_python(), _git(), _uv(), _engine(), _namespaces(home), _reflink(home), _gpu(), _disk(home)]
+    return [*offers, *_store(home)]
+
+
+def repair(home: Path) -> list[str]:
+    """Undo half-done changes and remove what killed processes left; says what was found, line by line."""
+    from snapshotter.doctor import repair_store
+    from workstation.layout import Home
+
+    return [str(leftover) for leftover in repair_store(Home(home.absolute()))]
+
+
+def _store(home: Path) -> list[Offer]:
+    """The store's mode and room, then one line for each thing that a killed process left."""
+    from snapshotter.doctor import examine_store
+    from workstation.layout import Home
+
+    if not (home / "store").is_dir() or not os.access(home / "store", os.W_OK):
+        return []
+    found = examine_store(Home(home.absolute()))
+    if found is None:
+        return [Offer("store", "ok", "Nothing was frozen yet.")]
+    how = "files are shared with it" if found.mode == "reflink" else "files are copied into it"
+    aside = f"; {found.quarantined} damaged objects lie in quarantine" if found.quarantined else ""
+    said = f"{found.snapshots} snapshots on {found.file_system or 'an unknown file system'}, {how}{aside}."
+    left = [
+        Offer("store", "leftover", f"{one}. Clear it away: stillframe doctor --repair")
+        for one in found.leftovers
+    ]
+    return [Offer("store", "ok", said), *left]
 
 
 def _python() -> Offer:

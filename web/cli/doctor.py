@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from web.cli.options import HomeOption, JsonOption
@@ -13,23 +15,34 @@ def add_to(parent: typer.Typer) -> None:
     parent.command("exit-codes")(exit_codes)
 
 
-def doctor(home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """Tell what this machine offers, and what each lack means.
+RepairOption = Annotated[
+    bool, typer.Option("--repair", help="Undo half-done changes and remove what killed processes left first.")
+]
 
-    Exit code 8 when something needed is missing.
+
+def doctor(repair: RepairOption = False, home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Tell what this machine offers, what each lack means, and what killed processes left.
+
+    Exit code 8 when something needed is missing, 7 when something is left to clear away.
     """
     import os
+    import sys
 
+    from web import doctor as examination
     from web.cli.output import table
-    from web.doctor import examine
     from web.settings import home_path
-    from web.verdicts import NOT_RUNNING
+    from web.verdicts import FAILED, NOT_RUNNING
 
-    found = examine(home_path(home, os.environ))
+    place = home_path(home, os.environ)
+    for line in examination.repair(place) if repair else ():
+        sys.stderr.write(f"cleared away: {line}\n")
+    found = examination.examine(place)
     rows = [(one.name, one.state, one.sentence) for one in found]
     table(found, ("WHAT", "STATE", "MEANS"), rows, as_json=as_json, none="Nothing was examined.")
     if any(one.state == "missing" for one in found):
         raise typer.Exit(NOT_RUNNING)
+    if any(one.state == "leftover" for one in found):
+        raise typer.Exit(FAILED)
 
 
 def version(as_json: JsonOption = False) -> None:

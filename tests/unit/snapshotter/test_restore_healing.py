@@ -93,6 +93,10 @@ def test_what_nobody_has_is_named_with_every_snapshot_that_uses_it(desk) -> None
     }
     named = {snapshot for damage in done.after.damages for snapshot in damage.snapshots}
     assert named == {first.folder_name, second.folder_name}
+    (used,) = done.used_by.values()
+    assert set(used) == {f"portraits/{first.folder_name}", f"portraits/{second.folder_name}"}
+    only_the_second = heal(desk.store, [second], [desk.project])
+    assert set(only_the_second.used_by[done.after.damages[0].object]) == set(used)
 
 
 def test_damaged_records_come_back_also_when_they_hide_each_other(desk) -> None:
