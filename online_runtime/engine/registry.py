@@ -15,6 +15,10 @@ log = logging.getLogger(__name__)
 
 BUILTIN = "nodes"  # what /object_info names as the module of the engine's own nodes, as ComfyUI does
 
+# Nodes of packs that the engine brings itself, so that common workflows run without the pack; where the pack
+# is installed, its own are used.
+STAND_INS = frozenset({"VHS_VideoCombine"})
+
 # Class attributes that /object_info passes on when a class has them.
 _PASSED_ON = {
     "OUTPUT_TOOLTIPS": "output_tooltips",
@@ -37,13 +41,14 @@ class NodeRegistry:
     plugin_folders: dict[str, Path] = field(default_factory=dict)
 
     def add(self, module: str, classes: Mapping[str, NodeClass], names: Mapping[str, str]) -> None:
-        """Add the classes of `module`. The engine's own nodes are never replaced; that is logged."""
+        """Add the classes of `module`. The engine's own nodes are not replaced, which is
+        logged, except those that stand in for a pack's."""
         for name, node_class in classes.items():
             owner = self.modules.get(name)
-            if owner == BUILTIN and module != BUILTIN:
+            if owner == BUILTIN and module != BUILTIN and name not in STAND_INS:
                 log.warning("%s also brings a node %s; the engine's own one is kept", module, name)
                 continue
-            if owner is not None and owner != module:
+            if owner is not None and owner != module and owner != BUILTIN:
                 log.warning("Node %s of %s replaces the one of %s", name, module, owner)
             self.classes[name] = node_class
             self.modules[name] = module

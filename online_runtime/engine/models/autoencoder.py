@@ -12,14 +12,21 @@ from .. import progress
 from . import memory
 from .errors import LatentUnusable
 
+# A temporal decoder sees this many frames at a time: what lies further apart hardly matters to it.
+FRAMES_TOGETHER = 8
+
 
 @dataclass(frozen=True)
 class VAE:
-    """What a node calls VAE. Latents are the autoencoder's own, not multiplied by a family's factor."""
+    """What a node calls VAE. Latents are the autoencoder's own, not multiplied by a family's factor.
+
+    A `temporal` one decodes a batch as the frames of one video.
+    """
 
     network: nn.Module
     channels: int
     reduction: int
+    temporal: bool = False
 
     @torch.no_grad()
     def encode(self, pixels: Tensor) -> Tensor:
@@ -38,7 +45,14 @@ class VAE:
             raise LatentUnusable(
                 f"it has the shape {list(latents.shape)}; this VAE takes [B, {self.channels}, h, w]"
             )
-        images = self._each(latents, lambda net, one: net.decode(one, return_dict=False)[0])
+        if self.temporal:
+            images = self._each(
+                latents,
+                lambda net, some: net.decode(some, num_frames=len(some), return_dict=False)[0],
+                FRAMES_TOGETHER,
+            )
+        else:
+            images = self._each(latents, lambda net, one: net.decode(one, return_dict=False)[0])
         return ((images + 1) / 2).clamp(0, 1).movedim(1, -1).contiguous()
 
     def _cropped(self, pixels: Tensor) -> Tensor:
@@ -50,13 +64,13 @@ class VAE:
         top, left = (pixels.shape[1] - height) // 2, (pixels.shape[2] - width) // 2
         return pixels[:, top : top + height, left : left + width]
 
-    def _each(self, inputs: Tensor, step: Any) -> Tensor:
-        """One picture at a time: a batch would need room for all of them at full size."""
+    def _each(self, inputs: Tensor, step: Any, together: int = 1) -> Tensor:
+        """One picture at a time, or so many `together`: a batch would need room for all at full size."""
         outputs = []
         with memory.dropping_when_full():
             network = memory.place(self.network)
             first = next(network.parameters())
-            for one in torch.split(inputs, 1):
+            for one in torch.split(inputs, together):
                 progress.current().check_interrupted()
                 outputs.append(step(network, one.to(first.device, first.dtype)).float().cpu())
         return torch.cat(outputs)

@@ -63,7 +63,7 @@ class UnknownFamily(WeightsError):
     def __str__(self) -> str:
         return (
             f"{self.path.name} is of no known family: {self.why}. "
-            "The builtin engine runs SD1.x, SD2.x and SDXL; others need the comfyui engine."
+            "The builtin engine runs SD1.x, SD2.x, SDXL and SVD; others need the comfyui engine."
         )
 
 

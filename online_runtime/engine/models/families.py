@@ -11,6 +11,7 @@ from .single_file import Header, Shape
 from .text_shape import TextShape, read_text_shape
 from .unet_shape import UNetShape, read_unet_shape
 from .vae_shape import VAEShape, read_vae_shape
+from .video_shape import MARK as VIDEO_MARK
 
 UNET = "model.diffusion_model."
 VAE = "first_stage_model."
@@ -33,6 +34,7 @@ class Family(Enum):
     SD1 = "SD1.x"
     SD2 = "SD2.x"
     SDXL = "SDXL"
+    SVD = "SVD"
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,8 @@ def below(shapes: Mapping[str, Shape], prefix: str) -> dict[str, Shape]:
 def _recognised(header: Header) -> Checkpoint:
     if f"{UNET}input_blocks.0.0.weight" not in header.shapes:
         raise ValueError(_stranger(header))
+    if UNET + VIDEO_MARK in header.shapes:
+        raise ValueError("it is a video model; load it with ImageOnlyCheckpointLoader")
     unet = read_unet_shape(below(header.shapes, UNET))
     if unet.in_channels != 4:
         raise ValueError(f"its UNet takes {unet.in_channels} channels (inpainting or editing weights), not 4")

@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from .conditioned import Conditioning, Entry, entries_of, sharing_control
+from .control import ControlUse
 from .diffusion import DiffusionModel
-from .errors import ConditioningUnusable
-
-Conditioning = Sequence[tuple[Tensor, Mapping[str, Any]]]
-
-_KNOWN = frozenset(
-    {"pooled_output", "strength", "width", "height", "crop_w", "crop_h", "target_width", "target_height"}
-)
-
-
-@dataclass(frozen=True)
-class _Entry:
-    """One text for every picture of the batch. `context` [B, tokens, width]; `share` is its part of the
-    mean."""
-
-    context: Tensor
-    added: dict[str, Tensor]
-    share: float
 
 
 class Guidance:
-    """Calls the model for `positive` and `negative` and takes `scale` times their difference.
+    """Calls the model for `positive` and `negative` and takes `scale` times their difference, or what the
+    model's own rule makes of them.
 
     Raises ConditioningUnusable at once for what cannot be honoured, not in the middle of a run.
     """
@@ -39,93 +23,61 @@ class Guidance:
         self,
         model: DiffusionModel,
         positive: Conditioning,
-        negative: Conditioning,
+        negative: Conditioning | None,
         scale: float,
         latent: Tensor,
     ) -> None:
         self._model = model
         self._scale = scale
-        self._positive = _entries(model, positive, "positive", latent)
+        self._positive = entries_of(model, positive, "positive", latent)
+        self._negative: list[Entry] = []
         # At scale 1 the negative text drops out of the formula, and half of the work with it.
-        self._negative = [] if scale == 1.0 else _entries(model, negative, "negative", latent)
+        if negative is not None and (scale != 1.0 or model.rule is not None):
+            found = entries_of(model, negative, "negative", latent)
+            self._negative = sharing_control(self._positive, positive, found)
 
     def __call__(self, noisy: Tensor, sigma: float) -> Tensor:
         """The denoised latent for `noisy` [B, C, h, w] at level `sigma`."""
-        entries = [*self._positive, *self._negative]
-        outputs = self._outputs(entries, noisy, sigma)
-        wanted = _mean(self._positive, outputs[: len(self._positive)])
+        used = [entry for entry in (*self._positive, *self._negative) if entry.is_used(sigma)]
+        outputs = self._outputs(used, noisy, sigma)
+        wanted = _mean(self._positive, outputs, noisy)
         if not self._negative:
             return wanted
-        unwanted = _mean(self._negative, outputs[len(self._positive) :])
+        unwanted = _mean(self._negative, outputs, noisy)
+        if self._model.rule is not None:
+            return self._model.rule(wanted, unwanted, self._scale, noisy, sigma)
         return unwanted + (wanted - unwanted) * self._scale
 
-    def _outputs(self, entries: Sequence[_Entry], noisy: Tensor, sigma: float) -> list[Tensor]:
-        """One output an entry. Entries of equal length run together: one pass is faster than two."""
-        lengths = {entry.context.shape[1] for entry in entries}
+    def _outputs(self, entries: Sequence[Entry], noisy: Tensor, sigma: float) -> dict[int, Tensor]:
+        """One output an entry, by the entry's identity; entries that go together run in one pass."""
         outputs: dict[int, Tensor] = {}
-        for length in lengths:
-            places = [at for at, entry in enumerate(entries) if entry.context.shape[1] == length]
-            together = [entries[at] for at in places]
+        waiting = list(entries)
+        while waiting:
+            together = [entry for entry in waiting if entry.goes_with(waiting[0])]
+            waiting = [entry for entry in waiting if not entry.goes_with(waiting[0])]
             output = self._model.denoised(
-                noisy.repeat(len(places), 1, 1, 1),
+                together[0].area.of(noisy).repeat(len(together), 1, 1, 1),
                 sigma,
                 torch.cat([entry.context for entry in together]),
                 {name: torch.cat([entry.added[name] for entry in together]) for name in together[0].added},
+                runs=len(together),
+                control=_working(together[0], sigma),
             )
-            outputs |= dict(zip(places, output.chunk(len(places)), strict=True))
-        return [outputs[at] for at in range(len(entries))]
+            outputs |= zip(map(id, together), output.chunk(len(together)), strict=True)
+        return outputs
 
 
-def _mean(entries: Sequence[_Entry], outputs: Sequence[Tensor]) -> Tensor:
-    total = sum(entry.share for entry in entries)
-    return torch.stack(
-        [out * (entry.share / total) for entry, out in zip(entries, outputs, strict=True)]
-    ).sum(0)
+def _working(entry: Entry, sigma: float) -> ControlUse | None:
+    control = entry.control
+    return control if control is not None and control.is_used(sigma) else None
 
 
-def _entries(model: DiffusionModel, conditioning: Conditioning, which: str, latent: Tensor) -> list[_Entry]:
-    if not conditioning:
-        raise ConditioningUnusable(f"the {which} conditioning is empty")
-    entries = []
-    for context, options in conditioning:
-        if unknown := sorted(set(options) - _KNOWN):
-            raise ConditioningUnusable(f"the builtin engine does not know its {', '.join(unknown)}")
-        if context.shape[-1] != model.shape.context_width:
-            raise ConditioningUnusable(
-                f"the {which} text has width {context.shape[-1]}, "
-                f"the model takes {model.shape.context_width}; "
-                "text encoder and model are of different families"
-            )
-        entries.append(
-            _Entry(
-                context=_for_each(context, latent.shape[0]),
-                added=_added(model, options, latent),
-                share=float(options.get("strength", 1.0)),
-            )
-        )
-    return entries
-
-
-def _added(model: DiffusionModel, options: Mapping[str, Any], latent: Tensor) -> dict[str, Tensor]:
-    """SDXL's pooled text and picture sizes (in pixels; the latent's own where the conditioning names
-    none)."""
-    if model.shape.added_width is None:
-        return {}
-    pooled = options.get("pooled_output")
-    if pooled is None:
-        raise ConditioningUnusable("the model needs the pooled text, which it lacks")
-    height, width = latent.shape[2] * 8, latent.shape[3] * 8
-    sizes = [options.get("height", height), options.get("width", width)]
-    sizes += [options.get("crop_h", 0), options.get("crop_w", 0)]
-    sizes += [options.get("target_height", height), options.get("target_width", width)]
-    batch = latent.shape[0]
-    return {
-        "text_embeds": _for_each(pooled, batch),
-        "time_ids": torch.tensor([sizes], dtype=torch.float32).repeat(batch, 1),
-    }
-
-
-def _for_each(tensor: Tensor, batch: int) -> Tensor:
-    """`tensor` repeated along its first side until there is one entry for each of `batch` pictures."""
-    repeats = -(-batch // tensor.shape[0])
-    return tensor.repeat(repeats, *[1] * (tensor.dim() - 1))[:batch]
+def _mean(entries: Sequence[Entry], outputs: dict[int, Tensor], like: Tensor) -> Tensor:
+    """The weighted mean of `outputs` in each place; zero where no entry says anything."""
+    total, weights = torch.zeros_like(like), torch.zeros_like(like[:, :1])
+    for entry in entries:
+        if (output := outputs.get(id(entry))) is not None:
+            weight = entry.weight.to(like.device)
+            entry.area.of(total).add_(output * weight)
+            entry.area.of(weights).add_(weight)
+    return total / weights.where(weights != 0, torch.ones_like(weights))

@@ -4,37 +4,33 @@ change."""
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import torch
 from accelerate import init_empty_weights
 from torch import Tensor, nn
 
 from . import memory
 from .autoencoder import VAE
 from .diffusion import DiffusionModel
-from .errors import UnknownFamily, WeightsIncomplete
-from .families import UNET, Checkpoint, Family, TextPart, below, recognise
+from .families import UNET, Checkpoint, TextPart, recognise
 from .families import VAE as VAE_PREFIX
-from .networks import new_text_encoder, new_unet, new_vae
+from .filling import filled, renamed_tensors, tensors_below
+from .networks import new_text_encoder, new_unet
 from .noise import Prediction, TrainedNoise
 from .patched import Patched
-from .renaming import renamed
-from .single_file import Header, read_header, read_tensors
+from .single_file import read_header, read_tensors
 from .text import TextEncoder, TextEncoders
 from .tokens import tokenizer_of_size
-from .vae_shape import VAEShape, read_vae_shape
+from .vae_loading import load_vae, vae_in
 
 if TYPE_CHECKING:
     from .text_shape import TextShape
 
 _log = logging.getLogger(__name__)
 
-# Kept in checkpoints for training, never used for pictures.
-_IGNORED = frozenset({"position_ids", "embeddings.position_ids", "logit_scale"})
 # Published SD2.x weights do not say what they predict, but the spread of this tensor parts them: 0.09 lies
 # between.
 _SD2_MARK = f"{UNET}output_blocks.11.1.transformer_blocks.0.norm1.bias"
@@ -58,11 +54,6 @@ def load_checkpoint(path: Path, vocabularies: Sequence[Path]) -> Loaded:
     return memory.loaded(path, "checkpoint", lambda: _load_checkpoint(path, vocabularies))
 
 
-def load_vae(path: Path) -> VAE:
-    """The VAE in `path`: a file of its own, or the one in a checkpoint. Raises WeightsError."""
-    return memory.loaded(path, "vae", lambda: _load_vae(path))
-
-
 def _load_checkpoint(path: Path, vocabularies: Sequence[Path]) -> Loaded:
     checkpoint = recognise(read_header(path))
     _log.info("%s is %s", path.name, checkpoint.family.value)
@@ -72,17 +63,17 @@ def _load_checkpoint(path: Path, vocabularies: Sequence[Path]) -> Loaded:
             checkpoint.family, checkpoint.unet, Patched(_unet(checkpoint)), _noise(checkpoint)
         ),
         clip=TextEncoders(checkpoint.family, texts),
-        vae=_vae(checkpoint.header, VAE_PREFIX, checkpoint.vae),
+        vae=vae_in(checkpoint.header, VAE_PREFIX, checkpoint.vae),
     )
 
 
 def _unet(checkpoint: Checkpoint) -> nn.Module:
     prefixes = checkpoint.unet.prefixes()
-    tensors = _renamed(checkpoint.header, UNET, prefixes)
+    tensors = renamed_tensors(checkpoint.header, UNET, prefixes)
     config = checkpoint.unet.diffusers(checkpoint.pooled_width)
     with init_empty_weights(include_buffers=False):
         unet = new_unet(config)
-    return _filled(unet, tensors, memory.weights_dtype(), checkpoint.header.path, "UNet")
+    return filled(unet, tensors, memory.weights_dtype(), checkpoint.header.path, "UNet")
 
 
 def _noise(checkpoint: Checkpoint) -> TrainedNoise:
@@ -100,9 +91,9 @@ def _text_encoder(checkpoint: Checkpoint, at: int, vocabularies: Sequence[Path])
     part: TextPart = checkpoint.texts[at]
     path, shape = checkpoint.header.path, part.shape
     tokenizer = tokenizer_of_size(shape.vocabulary, vocabularies)
-    tensors = _below(checkpoint.header, part.prefix)
+    tensors = tensors_below(checkpoint.header, part.prefix)
     projection = _projection(tensors, shape)
-    network = _filled(
+    network = filled(
         _empty_text_encoder(shape),
         shape.named_for_transformers(tensors),
         memory.weights_dtype(),
@@ -126,64 +117,4 @@ def _projection(tensors: dict[str, Tensor], shape: TextShape) -> Tensor | None:
     return None if matrix is None else matrix.float()
 
 
-def _load_vae(path: Path) -> VAE:
-    header = read_header(path)
-    prefix = VAE_PREFIX if header.has(VAE_PREFIX) else ""
-    try:
-        return _vae(header, prefix, read_vae_shape(below(header.shapes, prefix)))
-    except ValueError as error:
-        raise UnknownFamily(path, str(error)) from error
-
-
-def _vae(header: Header, prefix: str, shape: VAEShape) -> VAE:
-    with init_empty_weights(include_buffers=False):
-        network = new_vae(shape.diffusers())
-    tensors = _renamed(header, prefix, shape.prefixes())
-    filled = _filled(network, tensors, memory.vae_dtype(), header.path, "VAE")
-    return VAE(network=filled, channels=shape.latent_channels, reduction=2 ** (len(shape.channels) - 1))
-
-
-def _below(header: Header, prefix: str) -> dict[str, Tensor]:
-    names = [name for name in header.shapes if name.startswith(prefix)]
-    return {name[len(prefix) :]: tensor for name, tensor in read_tensors(header.path, names).items()}
-
-
-def _renamed(header: Header, prefix: str, prefixes: Mapping[str, str]) -> dict[str, Tensor]:
-    tensors: dict[str, Tensor] = {}
-    for name, tensor in _below(header, prefix).items():
-        if (new := renamed(name, prefixes)) is not None:
-            tensors[new] = tensor
-        elif not prefix.startswith(VAE_PREFIX) or not name.startswith("loss."):
-            _log.warning(
-                "%s: the tensor %s%s is of no known use and left out", header.path.name, prefix, name
-            )
-    return tensors
-
-
-def _filled(
-    empty: nn.Module, tensors: Mapping[str, Tensor], dtype: torch.dtype, path: Path, part: str
-) -> nn.Module:
-    """`empty` with its weights from `tensors`, ready for use. Raises WeightsIncomplete."""
-    fitting: dict[str, Any] = {}
-    bad: list[str] = []
-    for name, wanted in empty.state_dict().items():
-        tensor = tensors.get(name)
-        # Attention is written as 1x1 convolutions in one layout and as matrices in the other: the same
-        # numbers.
-        if tensor is None or _without_ones(tensor.shape) != _without_ones(wanted.shape):
-            bad.append(name)
-        else:
-            fitting[name] = tensor.reshape(wanted.shape).to(dtype)
-    if bad:
-        raise WeightsIncomplete(path, part, bad)
-    if extra := [name for name in tensors if name not in fitting and name not in _IGNORED]:
-        _log.warning("%s: %d tensors of the %s are left out, as %s", path.name, len(extra), part, extra[0])
-    empty.load_state_dict(fitting, assign=True)
-    return empty.eval().requires_grad_(False)
-
-
-def _without_ones(shape: torch.Size) -> list[int]:
-    return [side for side in shape if side != 1]
-
-
-__all__ = ["Family", "Loaded", "load_checkpoint", "load_vae"]
+__all__ = ["Loaded", "load_checkpoint", "load_vae"]

@@ -56,8 +56,13 @@ class TrainedNoise:
     def highest(self) -> float:
         return float(self.sigmas[-1])
 
-    def timestep(self, sigma: float) -> int:
-        """The trained timestep whose level is nearest to `sigma` (in the logarithm)."""
+    def level_after(self, share: float) -> float:
+        """The level after `share` (0..1) of the trained time, counted from the highest."""
+        return self.sigma((1 - share) * (TRAINED_STEPS - 1))
+
+    def timestep(self, sigma: float) -> float:
+        """The time that a UNet is told for `sigma`: here the trained timestep whose level is
+        nearest (in the logarithm)."""
         return int(np.abs(np.log(self.sigmas) - math.log(sigma)).argmin())
 
     def sigma(self, timestep: float) -> float:
@@ -82,6 +87,67 @@ class TrainedNoise:
         if math.isclose(sigma, self.highest, rel_tol=1e-5) or sigma > self.highest:
             return noise * math.sqrt(1 + sigma**2) + latent
         return noise * sigma + latent
+
+
+@dataclass(frozen=True)
+class ContinuousNoise(TrainedNoise):
+    """Levels without steps, as SVD was trained (Karras et al. 2022): its time is a quarter of the level's
+    logarithm."""
+
+    prediction: Prediction = Prediction.VELOCITY
+    bottom: float = 0.002
+    top: float = 700.0
+
+    @cached_property
+    def sigmas(self) -> NDArray[np.float64]:
+        """As many levels as others have, evenly spread in the logarithm, ascending."""
+        return np.asarray(np.exp(np.linspace(math.log(self.bottom), math.log(self.top), TRAINED_STEPS)))
+
+    def level_after(self, share: float) -> float:
+        """As TrainedNoise's, over the logarithm."""
+        return float(np.exp(math.log(self.top) * (1 - share) + math.log(self.bottom) * share))
+
+    def timestep(self, sigma: float) -> float:
+        """A quarter of the logarithm."""
+        return 0.25 * math.log(sigma)
+
+    def sigma(self, timestep: float) -> float:
+        """The way back."""
+        return math.exp(4 * timestep)
+
+
+@dataclass(frozen=True)
+class DistilledNoise(TrainedNoise):
+    """Latent consistency models (Luo et al. 2023): every 20th trained level, and an answer that is mixed with
+    its input near the end."""
+
+    stride: int = 20
+
+    @cached_property
+    def sigmas(self) -> NDArray[np.float64]:
+        """The levels that were used in distillation, ascending."""
+        return np.asarray(TrainedNoise(zero_snr=self.zero_snr).sigmas[self.stride - 1 :: self.stride])
+
+    def level_after(self, share: float) -> float:
+        """As TrainedNoise's."""
+        return TrainedNoise(zero_snr=self.zero_snr).level_after(share)
+
+    def timestep(self, sigma: float) -> int:
+        """The trained timestep of the nearest level in use."""
+        nearest = int(np.abs(np.log(self.sigmas) - math.log(sigma)).argmin())
+        return nearest * self.stride + self.stride - 1
+
+    def sigma(self, timestep: float) -> float:
+        """The level of a timestep, also between two in use."""
+        places = np.arange(self.stride - 1, TRAINED_STEPS, self.stride)
+        return float(np.exp(np.interp(timestep, places, np.log(self.sigmas))))
+
+    def denoised(self, output: Tensor, noisy: Tensor, sigma: float) -> Tensor:
+        """The answer, mixed with the input as in distillation: ten times the time, spread 0.5."""
+        clean = noisy - output * sigma
+        time = 10.0 * self.timestep(sigma)
+        kept = 0.25 / (time**2 + 0.25)
+        return clean * (time / math.sqrt(time**2 + 0.25)) + noisy / math.sqrt(sigma**2 + 1) * kept
 
 
 def _to_zero_snr(signal: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,10 +11,11 @@ from torch import Tensor
 
 from .. import progress
 from . import memory
+from .conditioned import Conditioning
 from .diffusion import DiffusionModel
 from .errors import LatentUnusable
-from .guidance import Conditioning, Guidance
-from .samplers import Denoise, Run, sampler
+from .guidance import Guidance
+from .samplers import Denoise, Run, Sampler, sampler
 from .schedules import sigmas_for
 
 if TYPE_CHECKING:
@@ -52,6 +53,23 @@ class Plan:
         return sigmas[self.first :]
 
 
+@dataclass(frozen=True)
+class Course:
+    """How a latent is solved: by `sampler` over descending `sigmas`; `seed` is that of the steps' noise."""
+
+    sampler: Sampler
+    sigmas: Sequence[float]
+    seed: int
+
+
+@dataclass(frozen=True)
+class Solved:
+    """Latents [B, 4, h, w] on the CPU: at the last level, and the model's last idea of the clean one."""
+
+    samples: Tensor
+    clean: Tensor
+
+
 def sample(
     model: DiffusionModel,
     plan: Plan,
@@ -66,34 +84,39 @@ def sample(
     Equal plans and inputs give equal latents. Raises SamplingError before the first step, Interrupted, out
     of memory.
     """
-    _check(model, latent)
-    sampler(plan.sampler)  # An unavailable one is refused before anything is computed.
-    sigmas = plan.sigmas(model)
-    if len(sigmas) < 2:
+    check_latent(model, latent)
+    course = Course(sampler(plan.sampler), plan.sigmas(model), plan.seed)
+    if len(course.sigmas) < 2:
         return latent.clone()
-    with torch.no_grad(), memory.dropping_when_full():
-        return _solved(
-            model, plan, Guidance(model, positive, negative, plan.scale, latent), latent, mask, sigmas
-        )
+    noise = unit_noise(latent, plan.seed) if plan.add_noise else torch.zeros_like(latent)
+    guidance = Guidance(model, positive, negative, plan.scale, latent)
+    return solve(model, guidance, course, latent, noise, mask).samples
 
 
-def _solved(
+def solve(
     model: DiffusionModel,
-    plan: Plan,
-    guidance: Guidance,
+    guidance: Denoise,
+    course: Course,
     latent: Tensor,
+    noise: Tensor,
     mask: Tensor | None,
-    sigmas: Sequence[float],
-) -> Tensor:
-    device = memory.device()
-    clean = latent.float().to(device) * model.latents.scale
-    noise = unit_noise(latent, plan.seed).to(device) if plan.add_noise else torch.zeros_like(clean)
-    denoise: Denoise = guidance if mask is None else _Masked(guidance, clean, noise, _fitted(mask, clean))
-    # The seed itself makes the first noise; its successor the noise of the steps.
-    run = Run(torch.Generator("cpu").manual_seed((plan.seed + 1) % 2**64), _watcher(model, len(sigmas) - 1))
-    started = model.noise.begin(clean, noise, sigmas[0])
-    solved = sampler(plan.sampler)(denoise, started, sigmas, run)
-    return (solved / model.latents.scale).cpu()
+) -> Solved:
+    """`latent` with unit `noise`, solved by `course`. Raises as `sample`."""
+    check_latent(model, latent)
+    if len(course.sigmas) < 2:
+        return Solved(latent.clone(), latent.clone())
+    with torch.no_grad(), memory.dropping_when_full():
+        device = memory.device()
+        clean = latent.float().to(device) * model.latents.scale
+        noise = noise.float().to(device)
+        denoise = guidance if mask is None else _Masked(guidance, clean, noise, _fitted(mask, clean))
+        watcher = _Watcher(model, len(course.sigmas) - 1, clean)
+        # The seed itself makes the first noise; its successor the noise of the steps.
+        run = Run(torch.Generator("cpu").manual_seed((course.seed + 1) % 2**64), watcher.stepped)
+        started = model.noise.begin(clean, noise, course.sigmas[0])
+        solved = course.sampler(denoise, started, course.sigmas, run)
+        scale = model.latents.scale
+        return Solved((solved / scale).cpu(), (watcher.clean / scale).cpu())
 
 
 def unit_noise(like: Tensor, seed: int) -> Tensor:
@@ -111,21 +134,27 @@ def preview(clean: Tensor, latents: LatentFormat) -> Image.Image:
     return Image.fromarray((colours.clamp(0, 1) * 255).byte().numpy(), "RGB")
 
 
-def _watcher(model: DiffusionModel, total: int) -> Callable[[int, Tensor], None]:
-    watching = progress.current()
+class _Watcher:
+    """Tells each step to whoever watches, and keeps the last estimate."""
 
-    def stepped(done: int, clean: Tensor) -> None:
-        picture = preview(clean, model.latents) if watching.wants_previews else None
-        watching.update(done, total, picture)
-        watching.check_interrupted()
+    def __init__(self, model: DiffusionModel, total: int, clean: Tensor) -> None:
+        self._watching = progress.current()
+        self._latents, self._total = model.latents, total
+        self.clean = clean
 
-    return stepped
+    def stepped(self, done: int, clean: Tensor) -> None:
+        """Step `done` gave the estimate `clean`."""
+        self.clean = clean
+        picture = preview(clean, self._latents) if self._watching.wants_previews else None
+        self._watching.update(done, self._total, picture)
+        self._watching.check_interrupted()
 
 
-def _check(model: DiffusionModel, latent: Tensor) -> None:
-    if latent.dim() != 4 or latent.shape[1] != model.shape.in_channels:
+def check_latent(model: DiffusionModel, latent: Tensor) -> None:
+    """Raises LatentUnusable when `latent` is none of `model`'s."""
+    if latent.dim() != 4 or latent.shape[1] != model.shape.out_channels:
         raise LatentUnusable(
-            f"it has the shape {list(latent.shape)}; the model takes [B, {model.shape.in_channels}, h, w]"
+            f"it has the shape {list(latent.shape)}; the model takes [B, {model.shape.out_channels}, h, w]"
         )
 
 

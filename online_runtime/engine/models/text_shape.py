@@ -67,7 +67,7 @@ class TextShape:
         prefixes = self._openclip_prefixes()
         for name, tensor in tensors.items():
             if ".attn.in_proj_" in name:
-                named |= _split_attention(name, tensor)
+                named |= split_attention(name, tensor)
             elif (new := renamed(name, prefixes)) is not None:
                 named[new] = tensor
         return named
@@ -80,8 +80,8 @@ class TextShape:
         return table
 
 
-def _split_attention(name: str, tensor: Tensor) -> dict[str, Tensor]:
-    """OpenCLIP keeps query, key and value in one tensor, one below the other."""
+def split_attention(name: str, tensor: Tensor) -> dict[str, Tensor]:
+    """OpenCLIP keeps query, key and value in one tensor, one below the other; `name` is that tensor's."""
     layer, kind = name.split(".")[2], name.rsplit("_", 1)[1]
     thirds = tensor.chunk(3)
     return {

@@ -1,6 +1,8 @@
-"""Makes a tiny checkpoint and a tiny LoRA of random weights, in SD1.x's layout, for demonstrations and tests.
+"""Makes tiny weights for demonstrations and tests: a checkpoint in SD1.x's layout, a LoRA for it, or a video
+checkpoint in SVD's.
 
-    python -m online_runtime.engine.models.tiny OUT.safetensors [--seed N] [--lora]
+    python -m online_runtime.engine.models.tiny OUT.safetensors [--seed N]
+        [--lora | --svd | --svd-image-decoder]
 
 Also runnable by its file, inside a workstation. The pictures mean nothing; the files say so in their
 metadata.
@@ -90,9 +92,9 @@ def single_file(unet: nn.Module, text: nn.Module, vae: nn.Module) -> dict[str, T
     """The tensors of such parts under the names, and in the shapes, of published SD1.x checkpoints."""
     from .renaming import inverted
 
-    tensors = _prefixed("model.diffusion_model.", unet, inverted(_unet_shape().prefixes()))
+    tensors = prefixed("model.diffusion_model.", unet, inverted(_unet_shape().prefixes()))
     vae_names = inverted(_vae_shape().prefixes())
-    for name, tensor in _prefixed("first_stage_model.", vae, vae_names).items():
+    for name, tensor in prefixed("first_stage_model.", vae, vae_names).items():
         convolved = ".mid.attn_1." in name and tensor.dim() == 2
         tensors[name] = tensor[:, :, None, None].contiguous() if convolved else tensor
     for name, tensor in text.state_dict().items():
@@ -100,7 +102,8 @@ def single_file(unet: nn.Module, text: nn.Module, vae: nn.Module) -> dict[str, T
     return tensors
 
 
-def _prefixed(prefix: str, module: nn.Module, names: Mapping[str, str]) -> dict[str, Tensor]:
+def prefixed(prefix: str, module: nn.Module, names: Mapping[str, str]) -> dict[str, Tensor]:
+    """The tensors of `module` with its prefixes replaced by those in `names`, behind `prefix`."""
     from .renaming import renamed
 
     tensors: dict[str, Tensor] = {}
@@ -115,7 +118,7 @@ def _prefixed(prefix: str, module: nn.Module, names: Mapping[str, str]) -> dict[
 def write_checkpoint(path: Path, seed: int = 0) -> Path:
     """Write the tiny checkpoint (about 15 MB) to `path`, whole or not at all. The same seed writes the same
     bytes."""
-    return _write(path, single_file(*make_parts(seed)), f"SD1 layout, seed {seed}")
+    return write(path, single_file(*make_parts(seed)), f"SD1 layout, seed {seed}")
 
 
 def write_lora(path: Path, seed: int = 0) -> Path:
@@ -134,7 +137,7 @@ def write_lora(path: Path, seed: int = 0) -> Path:
             ):
                 plain = name.removeprefix("text_model.").removesuffix(".weight").replace(".", "_")
                 tensors |= _pair(prefix + plain, weight, generator)
-    return _write(path, tensors, f"LoRA, seed {seed}")
+    return write(path, tensors, f"LoRA, seed {seed}")
 
 
 def _pair(name: str, weight: Tensor, generator: Any) -> dict[str, Tensor]:
@@ -149,7 +152,8 @@ def _pair(name: str, weight: Tensor, generator: Any) -> dict[str, Tensor]:
     }
 
 
-def _write(path: Path, tensors: Mapping[str, Tensor], what: str) -> Path:
+def write(path: Path, tensors: Mapping[str, Tensor], what: str) -> Path:
+    """Write `tensors` to `path`, whole or not at all; `what` goes into the label."""
     from safetensors.torch import save
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -166,15 +170,25 @@ def _write(path: Path, tensors: Mapping[str, Tensor], what: str) -> Path:
     return path
 
 
+def _chosen(chosen: argparse.Namespace) -> Path:
+    from .tiny_video import write_video_checkpoint
+
+    if chosen.svd or chosen.svd_image_decoder:
+        return write_video_checkpoint(chosen.out, chosen.seed, temporal=chosen.svd)
+    return (write_lora if chosen.lora else write_checkpoint)(chosen.out, chosen.seed)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line above."""
-    parser = argparse.ArgumentParser(prog="tiny", description="Writes a tiny checkpoint of random weights.")
+    parser = argparse.ArgumentParser(prog="tiny", description="Writes tiny files of random weights.")
     parser.add_argument("out", type=Path, help="the .safetensors file to write")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--lora", action="store_true", help="write a LoRA for that checkpoint instead")
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--lora", action="store_true", help="write a LoRA for that checkpoint instead")
+    kind.add_argument("--svd", action="store_true", help="write a video checkpoint instead")
+    kind.add_argument("--svd-image-decoder", action="store_true", help="the same, decoding frame by frame")
     chosen = parser.parse_args(arguments)
-    write = write_lora if chosen.lora else write_checkpoint
-    path = write(chosen.out, chosen.seed)
+    path = _chosen(chosen)
     sys.stdout.write(f"{path}: {path.stat().st_size} bytes, {LABEL}\n")
 
 

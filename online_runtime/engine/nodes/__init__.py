@@ -5,9 +5,31 @@ Importing this package imports neither torch nor diffusers; nodes do when they r
 
 from __future__ import annotations
 
-from . import conditioning, image, image_files, latent, loaders, primitive, sampling
+from . import (
+    animation,
+    conditioning,
+    image,
+    image_files,
+    latent,
+    loaders,
+    primitive,
+    sampling,
+    video,
+    video_files,
+)
 
-_FAMILIES = (loaders, conditioning, latent, sampling, image_files, image, primitive)
+_FAMILIES = (
+    loaders,
+    conditioning,
+    latent,
+    sampling,
+    image_files,
+    image,
+    video,
+    animation,
+    video_files,
+    primitive,
+)
 
 NODE_CLASS_MAPPINGS: dict[str, type] = {
     name: node for family in _FAMILIES for name, node in family.NODE_CLASS_MAPPINGS.items()

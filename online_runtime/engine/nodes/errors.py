@@ -1,6 +1,9 @@
-"""What can go wrong with pictures in nodes; for weights, texts and sampling see `models.errors`.
+"""What can go wrong with pictures, videos and masks in nodes; for weights and sampling see `models.errors`.
 
 EngineError
+├── VideoError
+│   ├── VideoLibraryMissing  the library that encodes videos is not installed
+│   └── AudioUnusable        sound that cannot go into a video
 └── ImageError
     ├── ImageUnreadable    a file that is no picture, or is damaged
     └── ImagesUnlike       pictures that cannot form one batch
@@ -36,3 +39,25 @@ class ImagesUnlike(ImageError):
 
     def __str__(self) -> str:
         return f"These pictures do not go together: {self.why}."
+
+
+class VideoError(EngineError):
+    """A video cannot be written."""
+
+
+@dataclass(eq=False)
+class VideoLibraryMissing(VideoError):
+    """PyAV is not installed."""
+
+    def __str__(self) -> str:
+        return "Videos need the package av; add it to the workstation's dependencies, or choose image/webp."
+
+
+@dataclass(eq=False)
+class AudioUnusable(VideoError):
+    """Sound that cannot go into the video, for the reason `why`."""
+
+    why: str
+
+    def __str__(self) -> str:
+        return f"This sound cannot be used: {self.why}; remove the link or choose video/h264-mp4."

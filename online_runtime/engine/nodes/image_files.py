@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import mimetypes
-import os
 import secrets
 import string
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import folders
 from .errors import ImageUnreadable
 from .inputs import Inputs
+from .writing import picture, png_texts, whole_file
 
 if TYPE_CHECKING:
     from PIL import Image
-    from PIL.PngImagePlugin import PngInfo
     from torch import Tensor
 
 
@@ -53,11 +50,12 @@ class SaveImage:
         root = folders.current().directory(self.type)
         assert root is not None, "type is output or temp"
         place = folders.current().save_path(filename_prefix, root, images.shape[2], images.shape[1])
-        texts = _texts(prompt, extra_pnginfo)
+        texts = png_texts(prompt, extra_pnginfo)
         saved = []
         for at, image in enumerate(images):
             name = f"{place.stem.replace('%batch_num%', str(at))}_{place.counter + at:05}_.png"
-            _write_png(_picture(image), place.folder / name, texts, self.compress_level)
+            with whole_file(place.folder / name) as file:
+                picture(image).save(file, format="PNG", pnginfo=texts, compress_level=self.compress_level)
             saved.append({"filename": name, "subfolder": place.subfolder, "type": self.type})
         return {"ui": {"images": saved}}
 
@@ -208,39 +206,6 @@ def _transparency(image: Image.Image) -> Tensor:
     if image.has_transparency_data:
         return 1.0 - _values(image.convert("RGBA").getchannel("A"))
     return torch.zeros((64, 64), dtype=torch.float32)
-
-
-def _picture(image: Tensor) -> Image.Image:
-    """One IMAGE [H, W, C] in bytes; values outside of 0..1 are cut."""
-    import numpy as np
-    from PIL import Image
-
-    values = (255.0 * image.detach().float().cpu().numpy()).clip(0, 255).astype(np.uint8)
-    return Image.fromarray(values[..., 0] if values.shape[-1] == 1 else values)
-
-
-def _texts(prompt: Any, extra_pnginfo: Mapping[str, Any] | None) -> PngInfo:
-    from PIL.PngImagePlugin import PngInfo
-
-    texts = PngInfo()
-    if prompt is not None:
-        texts.add_text("prompt", json.dumps(prompt))
-    for key, value in (extra_pnginfo or {}).items():
-        texts.add_text(key, json.dumps(value))
-    return texts
-
-
-def _write_png(image: Image.Image, path: Path, texts: PngInfo, compress_level: int) -> None:
-    """Whole or not at all: whoever lists the folder never sees half a picture."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with partial.open("wb") as file:
-            image.save(file, format="PNG", pnginfo=texts, compress_level=compress_level)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 NODE_CLASS_MAPPINGS = {
