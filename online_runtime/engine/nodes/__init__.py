@@ -34,8 +34,11 @@ _FAMILIES = (
 NODE_CLASS_MAPPINGS: dict[str, type] = {
     name: node for family in _FAMILIES for name, node in family.NODE_CLASS_MAPPINGS.items()
 }
+# A node without a title of its own is shown by its class name.
 NODE_DISPLAY_NAME_MAPPINGS: dict[str, str] = {
-    name: title for family in _FAMILIES for name, title in family.NODE_DISPLAY_NAME_MAPPINGS.items()
+    name: family.NODE_DISPLAY_NAME_MAPPINGS.get(name, name)
+    for family in _FAMILIES
+    for name in family.NODE_CLASS_MAPPINGS
 }
 
 __all__ = ["NODE_CLASS_MAPPINGS", "NODE_DISPLAY_NAME_MAPPINGS"]

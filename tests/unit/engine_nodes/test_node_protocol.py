@@ -52,7 +52,8 @@ def test_every_node_follows_the_protocol(base: Path) -> None:
 
 def test_only_saving_and_preview_are_outputs() -> None:
     outputs = {n for n, node in NODE_CLASS_MAPPINGS.items() if getattr(node, "OUTPUT_NODE", False)}
-    assert outputs == {"SaveImage", "PreviewImage"}
+    moving = {"SaveAnimatedWEBP", "SaveAnimatedPNG", "VHS_VideoCombine"}
+    assert outputs == {"SaveImage", "PreviewImage"} | moving
 
 
 def test_ksampler_declares_comfyuis_inputs_in_its_order(base: Path) -> None:
