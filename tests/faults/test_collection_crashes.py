@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -63,3 +64,29 @@ def test_the_next_collection_removes_what_a_killed_one_left(house: House, point:
     objects = {path.name for path in (house.home.store / "objects").rglob("*") if path.is_file()}
     assert len(objects) == done.kept_objects
     assert len(list_snapshots(house.project.snapshots)) == 1
+
+
+def test_a_view_killed_half_way_through_its_removal_is_never_given_to_anybody(house: House) -> None:
+    house.freeze()
+    house.spoil()
+    gone = house.freeze()
+    view_of(house.store, gone)
+    delete_snapshot(house.project.snapshots, gone, dict)
+
+    def half(path: Path) -> None:
+        files = [one for one in path.rglob("*.py") if one.is_file()] if path.is_dir() else []
+        if files:
+            files[0].unlink()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def dies() -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("snapshotter.collection.remove_tree", half)
+            house.collect()
+
+    killed_at("collect-swept", dies)  # It dies earlier, in `half`.
+    again = house.freeze()
+    assert again.id == gone.id
+    view_of(house.store, again)
+    assert verify(house.store, again, quarantine=False).ok
+    house.assert_content()
