@@ -121,7 +121,8 @@ class World(RuleBasedStateMachine):
     def jobs_come_and_go(self, data: st.DataObject, jobs: int) -> None:
         if self.instances:
             one = data.draw(st.sampled_from(sorted(self.instances)))
-            takes_new = self.instances[one].deployment_id == self.serving
+            there = self.instances[one]
+            takes_new = there.deployment_id == self.serving and there.drain_since is None
             self.jobs[one] = jobs if takes_new else min(jobs, self.jobs.get(one, 0))
 
     @invariant()
@@ -164,8 +165,13 @@ class World(RuleBasedStateMachine):
             assert (self.serving, own) == (1, [])
             assert len(old) == previous.instances_wanted
             assert all(i.drain_since is None and i.started_at for i in old), "the previous side is not open"
-            sick = [i for i in old if not i.healthy] if self.returning else []
-            assert all(i.id in self.sick for i in sick), "it ended before the previous snapshot was up again"
+            down = [i for i in old if not i.healthy and self._in_time(i)] if self.returning else []
+            assert not down, "it ended before the previous snapshot was up again"
+
+    def _in_time(self, instance: Instance) -> bool:
+        """Those that never come up, or turned sick long after their start, are the fleet's."""
+        started = instance.started_at or self.now
+        return (self.now - started).total_seconds() < TIMING.start_deadline_seconds
 
     def _step(self) -> None:
         if self.deployment.state in FINAL:
@@ -262,7 +268,8 @@ class World(RuleBasedStateMachine):
 
     def _judge_the_leaving(self, leaving: Instance) -> None:
         """Before the switch one leaves at a time, and only when those that came are well."""
-        if self.deployment.rotation is Rotation.SURGE or self.deployment.switched_at:
+        deployment = self.deployment
+        if deployment.rotation is Rotation.SURGE or deployment.switched_at or deployment.previous is None:
             return
         others = [i for i in self.instances.values() if i.live and i.id != leaving.id]
         assert not any(i.drain_since for i in others), "a second one leaves"
