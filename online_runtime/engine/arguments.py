@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import BadArgument
+from .models.attention import CHOICES as ATTENTIONS
 
 PREVIEW_METHODS = ("none", "auto", "latent2rgb", "taesd")
 
@@ -30,8 +31,8 @@ class Arguments:
     lowvram: bool = False
     disable_all_custom_nodes: bool = False
     disable_api_nodes: bool = False
+    attention: str = "auto"
     disable_xformers: bool = False
-    use_pytorch_cross_attention: bool = False
     preview_method: str = "none"
     quick_test: bool = False
     cors_origin: str | None = None
@@ -69,8 +70,8 @@ def _frozen(given: argparse.Namespace, base: Path) -> Arguments:
         lowvram=given.lowvram,
         disable_all_custom_nodes=given.disable_all_custom_nodes,
         disable_api_nodes=given.disable_api_nodes,
+        attention="sdpa" if given.use_pytorch_cross_attention else given.attention,
         disable_xformers=given.disable_xformers,
-        use_pytorch_cross_attention=given.use_pytorch_cross_attention,
         preview_method=given.preview_method,
         quick_test=given.quick_test_for_ci,
         cors_origin=given.enable_cors_header,
@@ -102,6 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--quick-test-for-ci", action="store_true", help="import everything, then exit")
     add("--enable-cors-header", nargs="?", const="*", metavar="ORIGIN")
     add("--max-upload-size", type=float, default=100, metavar="MB")
-    add("--disable-xformers", action="store_true")
-    add("--use-pytorch-cross-attention", action="store_true")
+    add("--attention", choices=ATTENTIONS, default="auto", help="what computes attention on a GPU")
+    add("--disable-xformers", action="store_true", help="--attention auto takes no xformers")
+    add("--use-pytorch-cross-attention", action="store_true", help="the same as --attention sdpa")
     return parser

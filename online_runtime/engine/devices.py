@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from . import __version__
+from .models import attention
 
 COMPATIBLE_WITH = "0.3.64"  # the ComfyUI whose API this engine follows; clients compare it
 
@@ -19,6 +20,7 @@ def system_stats(cpu_only: bool) -> dict[str, Any]:
     """The answer to /system_stats. May import torch where CUDA is possible: not on the event loop."""
     total, free = main_memory()
     torch = _version("torch")
+    gpu = _cuda_is_possible(cpu_only, torch)
     return {
         "system": {
             "os": os.name if os.name != "posix" else sys.platform,
@@ -34,7 +36,8 @@ def system_stats(cpu_only: bool) -> dict[str, Any]:
             "argv": [Path(sys.argv[0]).name, *sys.argv[1:]],
             "engine": f"stillframe-builtin {__version__}",
         },
-        "devices": _cuda_devices() if _cuda_is_possible(cpu_only, torch) else [_cpu(total, free)],
+        "devices": _cuda_devices() if gpu else [_cpu(total, free)],
+        "attention": attention.report(gpu),
     }
 
 

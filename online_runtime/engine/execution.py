@@ -13,7 +13,7 @@ from .cache import Instances, Result, ResultCache
 from .calling import NodeResult, call_each, merge
 from .errors import GraphLoop, Interrupted, InterruptProcessingException
 from .expansion import Expansion, resolve
-from .failures import error_fields, is_out_of_memory, node_failure
+from .failures import error_fields, is_out_of_memory, let_go, node_failure
 from .graph import DynamicPrompt, ExecutionBlocker, Node, links_of
 from .graph_builder import builds_for
 from .inference import inference_mode
@@ -298,7 +298,10 @@ class _Run:
         self.report.node_failed(stop.node_id)
         told = node_failure(stop.error, stop.inputs, list(self.results), self.x.paths)
         self.report.failed(about | told)
-        return self._outcome(success=False, out_of_memory=is_out_of_memory(stop.error))
+        full = is_out_of_memory(stop.error)
+        if full:
+            let_go(stop.error)
+        return self._outcome(success=False, out_of_memory=full)
 
     def _about(self, node_id: str) -> dict[str, Any]:
         node_type = self.prompt.get_node(node_id)["class_type"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -33,9 +34,22 @@ def error_fields(message: str, type: str, frames: list[str]) -> dict[str, Any]:
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether `error` says that main or GPU memory is used up."""
     torch = sys.modules.get("torch")
-    return isinstance(error, MemoryError) or (
-        torch is not None and isinstance(error, getattr(torch, "OutOfMemoryError", ()))
-    )
+    if isinstance(error, MemoryError):
+        return True
+    # torch has no class of its own for the CPU allocator's failure.
+    told = isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    return told or (torch is not None and isinstance(error, getattr(torch, "OutOfMemoryError", ())))
+
+
+def let_go(error: BaseException) -> None:
+    """Forget what the functions of `error`'s traceback held: whoever keeps the error, as handlers of the log
+    do, would keep the tensors that filled the memory."""
+    seen: set[int] = set()
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        traceback.clear_frames(cause.__traceback__)
+        cause = cause.__cause__ or cause.__context__
 
 
 def _shown(value: Any) -> Any:

@@ -44,11 +44,14 @@ def run(arguments: Arguments) -> int:
 
 def prepare(arguments: Arguments, keeper: logs.LogKeeper) -> Engine:
     """Folders, compatibility modules, own nodes, plugins: all that comes before listening."""
-    from .models import memory
+    from .models import attention, memory
     from .nodes import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
 
     places = prepare_folders(arguments)
     memory.configure(arguments.cpu)
+    attention.configure(
+        arguments.attention, frozenset({"xformers"}) if arguments.disable_xformers else frozenset()
+    )
     registry = NodeRegistry()
     engine = assemble(arguments, places, registry, keeper, memory.free)
     load_nodes(engine, NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from . import memory
+from . import attention, memory
 from .lora import Change
 
 
@@ -37,9 +37,10 @@ class Patched:
     def __call__(self, *inputs: Any, **named: Any) -> Any:
         """The module's output; the module is placed on the device first. Raises torch.OutOfMemoryError."""
         memory.place(self.module)
-        if not self.changes:
-            return self.module(*inputs, **named)
-        return functional_call(self.module, self._weights(), inputs, named)
+        with attention.used():
+            if not self.changes:
+                return self.module(*inputs, **named)
+            return functional_call(self.module, self._weights(), inputs, named)
 
     def _weights(self) -> dict[str, Tensor]:
         device = next(self.module.parameters()).device

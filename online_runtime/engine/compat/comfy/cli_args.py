@@ -21,7 +21,7 @@ def fill(arguments: Arguments) -> None:
         disable_all_custom_nodes=arguments.disable_all_custom_nodes,
         disable_metadata=False,
         disable_xformers=arguments.disable_xformers,
-        use_pytorch_cross_attention=arguments.use_pytorch_cross_attention,
+        use_pytorch_cross_attention=arguments.attention == "sdpa",
         multi_user=False,
         verbose="INFO",
     )

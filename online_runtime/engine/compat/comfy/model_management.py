@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ... import progress
 from ...devices import main_memory
 from ...errors import InterruptProcessingException
-from ...models import memory
+from ...models import attention, memory
 from ..placeholders import placeholder
 from ..server import PromptServer
 
@@ -95,7 +95,7 @@ def unload_all_models() -> None:
 
 
 def xformers_enabled() -> bool:
-    return False
+    return bool(attention.report(memory.device().type == "cuda")["effective"] == "xformers")
 
 
 def throw_exception_if_processing_interrupted() -> None:
