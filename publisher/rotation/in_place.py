@@ -94,9 +94,12 @@ def _serves(s: Situation, instance: Instance) -> bool:
 
 def _bring_back(s: Situation, side: Side) -> Step | None:
     """The next step to have the previous side whole again; None when it is, or cannot be in time."""
-    limit = s.timing.start_deadline_seconds + s.timing.drain_hard_seconds
+    # One at a time they drain and start. A previous snapshot that ends again and again must not hold the
+    # deployment for ever: then the fleet goes on trying.
+    rounds = 1 + max(side.instances_wanted, s.deployment.instances_wanted)
+    limit = rounds * (s.timing.start_deadline_seconds + s.timing.drain_hard_seconds)
     if s.left(s.deployment.entered_at, limit) <= 0:
-        return None
+        return retire(s, s.own)
     ours = [i for i in s.old if i.deployment_id == side.deployment_id and i.stop_failed_at is None]
     there = [i for i in ours if not i.gone]
     closed = tuple(i.id for i in there if i.drain_since is not None)
