@@ -31,7 +31,8 @@ def detect_slots(settings: Settings) -> tuple[Slot, ...]:
 
 def count_gpus() -> int:
     """How many GPUs nvidia-smi lists; 0 where there is no such program or its driver does not answer."""
-    program = shutil.which("nvidia-smi")  # a folder of PATH that may not be read would end the worker otherwise
+    # Looked up first: trying a folder of PATH that may not be read raises PermissionError.
+    program = shutil.which("nvidia-smi")
     if program is None:
         return 0
     try:
