@@ -12,7 +12,7 @@ MANIFEST = "manifest.json"
 PARTIAL = ".partial-"
 SHORTEST_PREFIX = 6
 REMOVED = ".removed-"
-LAST_NUMBER = ".last-number"  # The highest number that was ever deleted: a number means one snapshot for ever.
+LAST_NUMBER = ".last-number"  # The highest number ever deleted: a number means one snapshot for ever.
 _FOLDER = re.compile(r"([1-9]\d*)-([0-9a-f]{12})")
 
 
