@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from .. import progress
 from . import memory
 from .errors import LatentUnusable
+from .tiles import by_tiles
 
 # A temporal decoder sees this many frames at a time: what lies further apart hardly matters to it.
 FRAMES_TOGETHER = 8
@@ -55,6 +56,30 @@ class VAE:
             images = self._each(latents, lambda net, one: net.decode(one, return_dict=False)[0])
         return ((images + 1) / 2).clamp(0, 1).movedim(1, -1).contiguous()
 
+    @torch.no_grad()
+    def encode_tiled(self, pixels: Tensor, tile: int, overlap: int) -> Tensor:
+        """As `encode`, in squares of `tile` pixels: for pictures that do not fit into memory as a whole."""
+        sizes = [max(1, size // self.reduction) * self.reduction for size in (tile, overlap)]
+        images = self._cropped(pixels)[..., :3].movedim(-1, 1)
+        parts = [
+            by_tiles(
+                one, lambda part: self.encode(part.movedim(1, -1)), *_fitting(*sizes), 1 / self.reduction
+            )
+            for one in torch.split(images, 1)
+        ]
+        return torch.cat(parts)
+
+    @torch.no_grad()
+    def decode_tiled(self, latents: Tensor, tile: int, overlap: int) -> Tensor:
+        """As `decode`, in squares of `tile` pixels. A video's frames stay together. Raises LatentUnusable."""
+        sizes = [max(1, size // self.reduction) for size in (tile, overlap)]
+        together = len(latents) if self.temporal else 1
+        parts = [
+            by_tiles(some, lambda part: self.decode(part).movedim(-1, 1), *_fitting(*sizes), self.reduction)
+            for some in torch.split(latents, together)
+        ]
+        return torch.cat(parts).movedim(1, -1)
+
     def _cropped(self, pixels: Tensor) -> Tensor:
         height, width = ((side // self.reduction) * self.reduction for side in pixels.shape[1:3])
         if not height or not width:
@@ -74,3 +99,8 @@ class VAE:
                 progress.current().check_interrupted()
                 outputs.append(step(network, one.to(first.device, first.dtype)).float().cpu())
         return torch.cat(outputs)
+
+
+def _fitting(tile: int, overlap: int) -> tuple[int, int]:
+    """An overlap of at most a quarter of the square: more would not end."""
+    return tile, min(overlap, tile // 4)

@@ -43,7 +43,12 @@ def ddim_uniform(noise: TrainedNoise, steps: int) -> Sigmas:
 
 def karras(noise: TrainedNoise, steps: int, rho: float = 7.0) -> Sigmas:
     """Karras et al. 2022, equation 5."""
-    high, low = noise.highest ** (1 / rho), noise.lowest ** (1 / rho)
+    return karras_between(noise.highest, noise.lowest, steps, rho)
+
+
+def karras_between(highest: float, lowest: float, steps: int, rho: float = 7.0) -> Sigmas:
+    """The same between any two levels."""
+    high, low = highest ** (1 / rho), lowest ** (1 / rho)
     return [*((high + t * (low - high)) ** rho for t in np.linspace(0, 1, steps).tolist()), 0.0]
 
 

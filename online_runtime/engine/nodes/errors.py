@@ -4,6 +4,9 @@ EngineError
 ├── VideoError
 │   ├── VideoLibraryMissing  the library that encodes videos is not installed
 │   └── AudioUnusable        sound that cannot go into a video
+├── UpscalerError
+│   ├── UpscalerLibraryMissing  the library that reads upscalers is not installed
+│   └── UpscalerUnusable     weights that are no upscaler of pictures
 └── ImageError
     ├── ImageUnreadable    a file that is no picture, or is damaged
     └── ImagesUnlike       pictures that cannot form one batch
@@ -61,3 +64,26 @@ class AudioUnusable(VideoError):
 
     def __str__(self) -> str:
         return f"This sound cannot be used: {self.why}; remove the link or choose video/h264-mp4."
+
+
+class UpscalerError(EngineError):
+    """An upscaler cannot be used."""
+
+
+@dataclass(eq=False)
+class UpscalerLibraryMissing(UpscalerError):
+    """spandrel is not installed."""
+
+    def __str__(self) -> str:
+        return "Upscale models need the package spandrel; add it to the workstation's dependencies."
+
+
+@dataclass(eq=False)
+class UpscalerUnusable(UpscalerError):
+    """The file called `name` is no upscaler, for the reason `why`."""
+
+    name: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.name} cannot be used as an upscale model ({self.why}); choose another file."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .inputs import Inputs, batch_size, factor, side
+from .inputs import Input, Inputs, batch_size, factor, side
 from .resizing import CROPS, LATENT_METHODS, resized, sides
 
 if TYPE_CHECKING:
@@ -66,6 +66,63 @@ class VAEDecode:
     def decode(self, vae: VAE, samples: Latent) -> tuple[Tensor]:
         """Pictures [B, H, W, 3]. Raises LatentUnusable, torch.OutOfMemoryError."""
         return (vae.decode(samples["samples"]),)
+
+
+class VAEEncodeTiled:
+    """Large pictures as latents, square by square."""
+
+    RETURN_TYPES = ("LATENT",)
+    FUNCTION = "encode"
+    CATEGORY = "_for_testing"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> Inputs:
+        return {"required": {"pixels": ("IMAGE",), "vae": ("VAE",), **_tiles()}}
+
+    def encode(
+        self,
+        vae: VAE,
+        pixels: Tensor,
+        tile_size: int,
+        overlap: int,
+        temporal_size: int = 64,
+        temporal_overlap: int = 8,
+    ) -> tuple[Latent]:
+        """Sizes in pixels; the temporal ones are for families that this engine does not run."""
+        return ({"samples": vae.encode_tiled(pixels, tile_size, overlap)},)
+
+
+class VAEDecodeTiled:
+    """Large latents as pictures [B, H, W, 3], square by square."""
+
+    RETURN_TYPES = ("IMAGE",)
+    FUNCTION = "decode"
+    CATEGORY = "_for_testing"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> Inputs:
+        return {"required": {"samples": ("LATENT",), "vae": ("VAE",), **_tiles()}}
+
+    def decode(
+        self,
+        vae: VAE,
+        samples: Latent,
+        tile_size: int,
+        overlap: int = 64,
+        temporal_size: int = 64,
+        temporal_overlap: int = 8,
+    ) -> tuple[Tensor]:
+        """Sizes in pixels; the temporal ones are for families that this engine does not run."""
+        return (vae.decode_tiled(samples["samples"], tile_size, overlap),)
+
+
+def _tiles() -> dict[str, Input | str]:
+    return {
+        "tile_size": ("INT", {"default": 512, "min": 64, "max": 4096, "step": 64}),
+        "overlap": ("INT", {"default": 64, "min": 0, "max": 4096, "step": 32}),
+        "temporal_size": ("INT", {"default": 64, "min": 8, "max": 4096, "step": 4}),
+        "temporal_overlap": ("INT", {"default": 8, "min": 4, "max": 4096, "step": 4}),
+    }
 
 
 class VAEEncodeForInpaint:
@@ -184,6 +241,8 @@ NODE_CLASS_MAPPINGS = {
     "EmptyLatentImage": EmptyLatentImage,
     "VAEEncode": VAEEncode,
     "VAEDecode": VAEDecode,
+    "VAEEncodeTiled": VAEEncodeTiled,
+    "VAEDecodeTiled": VAEDecodeTiled,
     "VAEEncodeForInpaint": VAEEncodeForInpaint,
     "SetLatentNoiseMask": SetLatentNoiseMask,
     "LatentUpscale": LatentUpscale,
@@ -193,6 +252,8 @@ NODE_DISPLAY_NAME_MAPPINGS = {
     "EmptyLatentImage": "Empty Latent Image",
     "VAEEncode": "VAE Encode",
     "VAEDecode": "VAE Decode",
+    "VAEEncodeTiled": "VAE Encode (Tiled)",
+    "VAEDecodeTiled": "VAE Decode (Tiled)",
     "VAEEncodeForInpaint": "VAE Encode (for Inpainting)",
     "SetLatentNoiseMask": "Set Latent Noise Mask",
     "LatentUpscale": "Upscale Latent",
