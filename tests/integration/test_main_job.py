@@ -149,7 +149,7 @@ def make_plugin_repository(folder: Path) -> Path:
 
 @pytest.fixture
 def studio(tmp_path: Path) -> Iterator[Studio]:
-    """A platform that is up, with a project on the stand-in engine and a plugin from git; nothing deployed."""
+    """A platform that is up, with a project on the stand-in and a plugin from git; nothing deployed."""
     checkout = tmp_path / "engine"
     checkout.mkdir()
     (checkout / "main.py").write_bytes(STANDIN.read_bytes())
