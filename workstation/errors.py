@@ -5,7 +5,7 @@ WorkstationError
 ├── HomeTooNew, HomeUnreadable
 ├── ProjectError: ProjectExists, ProjectNotFound, ProjectTooNew, ProjectUnreadable, ProjectBusy,
 │                 ProjectRunning
-├── BaseError: BaseNotFound, BaseUnusable
+├── BaseNotFound, BaseUnusable
 ├── EngineError: EngineSourceUnusable, EngineMissing
 ├── PluginError: BadPluginName, PluginExists, PluginNotFound, PluginPinned, PluginHasLocalEdits,
 │                PluginNotUpdatable, PluginSourceUnusable, CloneFailed, RefNotFound, ArchiveRefused
@@ -13,7 +13,7 @@ WorkstationError
 │                    InstallFailed, EnvironmentNotMade, PackageNotInstalled
 ├── ModelKeepsChanging
 ├── WorkflowError: NotJson, UiFormatWorkflow, EmptyWorkflow
-└── ProcessError: KeeperNotStarted, WorkstationNotRunning, NotReady, StopFailed
+└── KeeperNotStarted, WorkstationNotRunning, NotReady, StopFailed
 """
 
 from __future__ import annotations
@@ -112,11 +112,7 @@ class ProjectRunning(ProjectError):
         super().__init__(f"The workstation of {name!r} is running: stop it first.")
 
 
-class BaseError(WorkstationError):
-    """Root of what concerns bases."""
-
-
-class BaseNotFound(BaseError):
+class BaseNotFound(WorkstationError):
     """No base of that name."""
 
     def __init__(self, name: str, existing: Sequence[str]) -> None:
@@ -124,7 +120,7 @@ class BaseNotFound(BaseError):
         super().__init__(f"There is no base {name!r}. Bases here: {', '.join(existing) or 'none'}.")
 
 
-class BaseUnusable(BaseError):
+class BaseUnusable(WorkstationError):
     """A base whose interpreter or packages are not there."""
 
     def __init__(self, name: str, python: Path, reason: str) -> None:
@@ -370,11 +366,7 @@ class EmptyWorkflow(WorkflowError):
         )
 
 
-class ProcessError(WorkstationError):
-    """Root of what concerns the engine's process."""
-
-
-class KeeperNotStarted(ProcessError):
+class KeeperNotStarted(WorkstationError):
     """The process that keeps the engine did not come up."""
 
     def __init__(self, project: str, log: Path, reason: str) -> None:
@@ -382,7 +374,7 @@ class KeeperNotStarted(ProcessError):
         super().__init__(f"The workstation of {project!r} did not start: {reason}. See {log}.")
 
 
-class WorkstationNotRunning(ProcessError):
+class WorkstationNotRunning(WorkstationError):
     """Something that needs a running workstation."""
 
     def __init__(self, project: str, status: str, problem: str | None) -> None:
@@ -391,7 +383,7 @@ class WorkstationNotRunning(ProcessError):
         super().__init__(f"The workstation of {project!r} is {status}{why}: start it first.")
 
 
-class NotReady(ProcessError):
+class NotReady(WorkstationError):
     """The engine did not answer within the limit."""
 
     def __init__(self, project: str, limit_seconds: float, log: Path) -> None:
@@ -399,7 +391,7 @@ class NotReady(ProcessError):
         super().__init__(f"The engine of {project!r} did not answer within {limit_seconds:g} s; see {log}.")
 
 
-class StopFailed(ProcessError):
+class StopFailed(WorkstationError):
     """A keeper that did not end, even when killed."""
 
     def __init__(self, project: str, pid: int) -> None:
