@@ -251,11 +251,11 @@ def test_what_cannot_be_honoured_is_refused_before_the_first_step(parts: Parts) 
     import torch
 
     watching = Watching(wants_previews=False)
-    area = [[parts[3][0][0], {"area": (1, 1, 0, 0)}]]
+    unknown = [[parts[3][0][0], {"gligen": object()}]]
     wide = [[torch.zeros(1, 77, 768), {}]]
     for error, word, changes in (
         (SamplerUnavailable, "dpm_adaptive", {"sampler_name": "dpm_adaptive"}),
-        (ConditioningUnusable, "area", {"positive": area}),
+        (ConditioningUnusable, "gligen", {"positive": unknown}),
         (ConditioningUnusable, "different families", {"negative": wide}),
         (ConditioningUnusable, "empty", {"positive": []}),
         (LatentUnusable, "16", {"latent": {"samples": torch.zeros(1, 16, 8, 8)}}),
