@@ -43,8 +43,7 @@ EXIT_CODES: Mapping[int, str] = {
 _TABLE: Mapping[Verdict, Mapping[str, str]] = {
     Verdict(500, BUG): {
         "snapshotter.transfer.errors": "TransferError",
-        "workstation.errors": "WorkstationError ProjectError EngineError PluginError DependencyError "
-        "WorkflowError",
+        "workstation.errors": "WorkstationError EngineError PluginError DependencyError WorkflowError",
         "snapshotter.errors": "SnapshotterError ForkFailed",
         "snapshotter.copying": "Changed Unreadable",
         "online_runtime.instance.errors": "InstanceError",

@@ -3,8 +3,7 @@
 WorkstationError
 ├── BadName
 ├── HomeTooNew, HomeUnreadable
-├── ProjectError: ProjectExists, ProjectNotFound, ProjectTooNew, ProjectUnreadable, ProjectBusy,
-│                 ProjectRunning
+├── ProjectExists, ProjectNotFound, ProjectTooNew, ProjectUnreadable, ProjectBusy, ProjectRunning
 ├── BaseNotFound, BaseUnusable
 ├── EngineError: EngineSourceUnusable, EngineMissing
 ├── PluginError: BadPluginName, PluginExists, PluginNotFound, PluginPinned, PluginHasLocalEdits,
@@ -57,11 +56,7 @@ class HomeUnreadable(WorkstationError):
         )
 
 
-class ProjectError(WorkstationError):
-    """Root of what concerns a whole project."""
-
-
-class ProjectExists(ProjectError):
+class ProjectExists(WorkstationError):
     """A second project of one name."""
 
     def __init__(self, name: str) -> None:
@@ -69,7 +64,7 @@ class ProjectExists(ProjectError):
         super().__init__(f"Project {name!r} exists already: choose another name, or remove it first.")
 
 
-class ProjectNotFound(ProjectError):
+class ProjectNotFound(WorkstationError):
     """No project of that name; `existing` are those that there are."""
 
     def __init__(self, name: str, existing: Sequence[str]) -> None:
@@ -78,7 +73,7 @@ class ProjectNotFound(ProjectError):
         super().__init__(f"There is no project {name!r}. Projects here: {known}.")
 
 
-class ProjectTooNew(ProjectError):
+class ProjectTooNew(WorkstationError):
     """A project.toml of a format this version cannot read."""
 
     def __init__(self, name: str, found: object, known: int) -> None:
@@ -88,7 +83,7 @@ class ProjectTooNew(ProjectError):
         )
 
 
-class ProjectUnreadable(ProjectError):
+class ProjectUnreadable(WorkstationError):
     """A file of the project that cannot be understood."""
 
     def __init__(self, path: Path, reason: str) -> None:
@@ -96,7 +91,7 @@ class ProjectUnreadable(ProjectError):
         super().__init__(f"{path} cannot be read: {reason}. Repair it, or restore it from a copy.")
 
 
-class ProjectBusy(ProjectError):
+class ProjectBusy(WorkstationError):
     """Another change of the same workstation is in progress."""
 
     def __init__(self, project: str, doing: str) -> None:
@@ -104,7 +99,7 @@ class ProjectBusy(ProjectError):
         super().__init__(f"Workstation {project!r} is being changed ({doing}): try again when that is done.")
 
 
-class ProjectRunning(ProjectError):
+class ProjectRunning(WorkstationError):
     """Something that needs a stopped workstation."""
 
     def __init__(self, name: str) -> None:
