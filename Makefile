@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-EXTRAS := engine,dev
+EXTRAS := engine,frontend,dev
 
 # uv reads its own variable for extra wheel folders; a machine that tells pip should not have to say it twice.
 comma := ,

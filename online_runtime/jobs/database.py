@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy import Connection, Engine, create_engine, inspect, text
 
 from online_runtime.jobs.errors import JobsDatabaseTooNew
+from online_runtime.jobs.sqlite_file import one_at_a_time, sqlite_engine
 from online_runtime.jobs.tables import SCHEMA
 
 BUSY_TIMEOUT_SECONDS = 30  # faults.md 32: another process may hold SQLite's writer lock for that long
@@ -48,7 +47,11 @@ def open_jobs(url: str) -> JobsDatabase:
     """Open the database at a SQLAlchemy `url`, upgrading its schema when needed. Raises
     JobsDatabaseTooNew.
     """
-    engine = _sqlite(url) if url.startswith("sqlite") else create_engine(_psycopg(url), pool_pre_ping=True)
+    engine = (
+        sqlite_engine(url, BUSY_TIMEOUT_SECONDS)
+        if url.startswith("sqlite")
+        else create_engine(_psycopg(url), pool_pre_ping=True)
+    )
     if _schema(engine) != SCHEMA:
         _upgrade(engine)
     return JobsDatabase(engine)
@@ -57,29 +60,6 @@ def open_jobs(url: str) -> JobsDatabase:
 def _psycopg(url: str) -> str:
     """`postgresql://` means psycopg 3, the driver of the `postgres` extra."""
     return url.replace("postgresql://", "postgresql+psycopg://", 1)
-
-
-def _sqlite(url: str) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False})
-    if engine.url.database:
-        Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
-    event.listen(engine, "connect", _prepare)
-    event.listen(engine, "begin", _begin)
-    return engine
-
-
-def _prepare(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # we begin transactions ourselves, see _begin
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=NORMAL")
-    connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_SECONDS * 1000}")
-
-
-def _begin(connection: Connection) -> None:
-    # A writer that begins as a reader can fail with SQLITE_BUSY without waiting; IMMEDIATE waits for its
-    # turn.
-    writes = connection.get_execution_options().get("stillframe_writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 def _schema(engine: Engine) -> str | None:
@@ -109,8 +89,7 @@ def _upgrade(engine: Engine) -> None:
 def _one_upgrade_at_a_time(engine: Engine) -> Iterator[None]:
     """Several gateways may start at once on one database."""
     if engine.dialect.name == "sqlite":
-        with Path(f"{engine.url.database}.upgrade").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with one_at_a_time(Path(str(engine.url.database))):
             yield
         return
     with engine.connect() as connection:

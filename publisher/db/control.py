@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text, update
+from sqlalchemy import Connection, Engine, create_engine, inspect, make_url, text, update
 from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
+from online_runtime.jobs.sqlite_file import sqlite_engine
 from publisher.db.tables import DeploymentRow
 from publisher.errors import ControlTooNew, LeaseLost
 
@@ -68,11 +68,10 @@ def open_control(url: str) -> Control:
     Raises ControlTooNew.
     """
     control_url = make_url(url)
-    if control_url.get_backend_name() == "sqlite" and control_url.database:
-        Path(control_url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(control_url, pool_pre_ping=control_url.get_backend_name() != "sqlite")
-    if engine.dialect.name == "sqlite":
-        _tune_sqlite(engine)
+    if control_url.get_backend_name() == "sqlite":
+        engine = sqlite_engine(control_url, BUSY_TIMEOUT_SECONDS)
+    else:
+        engine = create_engine(control_url, pool_pre_ping=True)
     _bring_up_to_date(engine)
     return Control(engine)
 
@@ -80,25 +79,6 @@ def open_control(url: str) -> Control:
 def known_revisions() -> tuple[str, ...]:
     """Schema revisions of this version, oldest first; a revision's file is named after it."""
     return tuple(sorted(file.name.removesuffix(".py") for file in VERSIONS.glob("[0-9]*.py")))
-
-
-def _tune_sqlite(engine: Engine) -> None:
-    @event.listens_for(engine, "connect")
-    def on_connect(connection: Any, _record: Any) -> None:  # a DBAPI connection has no type
-        connection.isolation_level = None  # sqlite3 would begin by itself, and too late
-        cursor = connection.cursor()
-        cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_SECONDS * 1000}")
-        cursor.execute("PRAGMA journal_mode = WAL")
-        cursor.execute("PRAGMA synchronous = NORMAL")
-        cursor.execute("PRAGMA foreign_keys = ON")
-        cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def on_begin(connection: Connection) -> None:
-        # A transaction that reads first and writes later cannot wait for another writer: take the lock at
-        # once.
-        writes = connection.get_execution_options().get("stillframe_writes", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 def _bring_up_to_date(engine: Engine) -> None:

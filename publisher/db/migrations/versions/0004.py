@@ -1,0 +1,12 @@
+"""Secrets of configurations, and what operating a service leaves behind."""
+
+from __future__ import annotations
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Nothing yet."""
