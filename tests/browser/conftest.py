@@ -1,0 +1,72 @@
+"""A real browser before a real platform: the system's Chromium, headless, driven by Playwright."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from publisher.accounts import Accounts, Role
+from publisher.db.control import open_control
+from publisher.settings import Settings
+from tests.browser.visitor import Visitor
+from tests.running_platform import Platform, running
+from workstation.home import open_home
+
+ADMIN, PASSWORD = "admin", "a browser's password"
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+# Containers have a small /dev/shm, and root may not use Chromium's own sandbox.
+FLAGS = ("--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu")
+
+
+@pytest.fixture(scope="session")
+def artefacts() -> Path:
+    """Where screenshots are kept to be looked at; git ignores it."""
+    folder = Path(__file__).parents[2] / "artefacts" / "browser"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+# One a module and no longer: Playwright's loop would run on under the asynchronous tests of other modules.
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium. `apt-get install chromium` brings it."""
+    found = next(filter(None, map(shutil.which, NAMES)), None)
+    assert found is not None, "These tests need Chromium: apt-get install chromium."
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=found, args=[*FLAGS])
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """A platform that is up, whose account `admin` has the password PASSWORD."""
+    folder = tmp_path_factory.mktemp("browser")
+    home = open_home(folder / "home")
+    Accounts(open_control(Settings().control_database(home))).create(ADMIN, Role.ADMIN, PASSWORD)
+    with running(folder) as up:
+        yield up
+
+
+@pytest.fixture
+def visitor(browser: Browser, platform: Platform) -> Iterator[Callable[..., Visitor]]:
+    """Makes visitors of the web door, each with a browser profile of its own.
+
+    Their arguments are those of Playwright's `new_context`: viewport, color_scheme, locale, timezone_id,
+    http_credentials (the admin's unless given; None for nobody).
+    """
+    here: list[Visitor] = []
+    admin = {"username": ADMIN, "password": PASSWORD}
+
+    def come(**options: object) -> Visitor:
+        made = Visitor(browser, platform.record()["url"], {"http_credentials": admin, **options})
+        here.append(made)
+        return made
+
+    yield come
+    for one in here:
+        one.close()
