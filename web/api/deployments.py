@@ -12,7 +12,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
-from web.api.person import SOURCE, Caller, Here
+from web.api.person import Caller, Here
 from web.installation import Installation
 from web.plain import plain
 from workstation.project import read_project
@@ -60,7 +60,7 @@ def deploy(project: str, wanted: DeploymentWanted, here: Here, person: Caller, r
     asked = here.publisher.request_deployment(
         project,
         by=person.name,
-        source=SOURCE,
+        source=person.source,
         note=wanted.note,
         snapshot=wanted.snapshot,
         smoke_workflow=wanted.smoke_workflow,
@@ -100,7 +100,9 @@ def cancel(project: str, number: int, here: Here, person: Caller) -> Any:
 def roll_back(project: str, wanted: RollbackWanted, here: Here, person: Caller, response: Response) -> Any:
     """Go back to an earlier deployment. It is a deployment of its own."""
     read_project(here.home, project)
-    asked = here.publisher.roll_back(project, to=wanted.to, by=person.name, source=SOURCE, note=wanted.note)
+    asked = here.publisher.roll_back(
+        project, to=wanted.to, by=person.name, source=person.source, note=wanted.note
+    )
     response.headers["Location"] = _place(project, asked.number)
     return plain(asked)
 

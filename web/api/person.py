@@ -9,15 +9,14 @@ from fastapi import Depends, Request
 
 from web.installation import Installation
 
-SOURCE = "API"
-
 
 @dataclass(frozen=True)
 class Person:
-    """Someone who signed in. `role` is viewer, developer or admin."""
+    """Someone who signed in. `role` is viewer, developer or admin; `source` is the door for the record."""
 
     name: str
     role: str
+    source: str = "API"
 
 
 def installation_of(request: Request) -> Installation:

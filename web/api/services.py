@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Response, status
 from pydantic import BaseModel, ConfigDict
 
-from web.api.person import SOURCE, Caller, Here
+from web.api.person import Caller, Here
 from web.plain import plain
 from web.services import endpoint
 
@@ -41,7 +41,9 @@ def configure(
     service: str, wanted: ConfigurationWanted, here: Here, person: Caller, response: Response
 ) -> Any:
     """Change the configuration: a deployment of its own."""
-    asked = here.publisher.configure(service, wanted.changes, by=person.name, source=SOURCE, note=wanted.note)
+    asked = here.publisher.configure(
+        service, wanted.changes, by=person.name, source=person.source, note=wanted.note
+    )
     if asked is None:  # nothing is served yet: kept for the first deployment
         response.status_code = status.HTTP_200_OK
         return plain(here.publisher.service(service))

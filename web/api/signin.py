@@ -1,4 +1,4 @@
-"""Signing in: HTTP Basic with an account's password, or an API key as a Bearer token."""
+"""Signing in: HTTP Basic with an account's password, an API key as a Bearer token, or the home's own key."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import hmac
 import secrets
 import time
 
-from publisher.accounts import Accounts
+from publisher.accounts import Accounts, Role
 from web.api.attempts import Attempts
 from web.api.person import Person
 from web.errors import CredentialsWrong, TooManyAttempts
 from web.installation import Installation
+from web.local_key import SCHEME, caller_of, make_key
 
 REMEMBER_SECONDS = (
     60.0  # argon2 takes 50 ms by design: a password that was right is not hashed anew at each call
@@ -29,6 +30,7 @@ class SignIn:
         door = here.chosen.door
         self._attempts = Attempts(door.wrong_passwords, door.wrong_passwords_seconds)
         self._key = secrets.token_bytes(32)
+        self._local_key = make_key(here.home.run)
         self._remembered: dict[bytes, tuple[float, Person]] = {}
 
     def person(self, authorization: str, address: str) -> Person:
@@ -54,6 +56,8 @@ class SignIn:
             account = self._accounts.by_api_key(value.strip())
         elif scheme.lower() == "basic" and (pair := _basic(value)) is not None:
             account = self._accounts.verify(*pair)
+        elif scheme == SCHEME and (caller := caller_of(value, self._local_key)) is not None:
+            return Person(caller, Role.ADMIN, source="CLI")
         else:
             return None
         return None if account is None else Person(account.name, account.role)
