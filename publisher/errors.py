@@ -15,6 +15,12 @@ PublisherError
 ├── NotAcceptable
 ├── NothingDeployed
 ├── ConfigurationInvalid
+├── ConfigurationNotFound
+├── SecretNotFound
+├── SecretKeyMissing
+├── SecretKeyUnusable
+├── SecretSealedOtherwise
+├── SecretDamaged
 ├── NoFreeSlot
 ├── GatewayBehind
 └── SmokeFailed
@@ -24,6 +30,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from pathlib import Path
 
 
 class PublisherError(Exception):
@@ -154,6 +161,61 @@ class ConfigurationInvalid(PublisherError):
     def __init__(self, field: str, reason: str) -> None:
         self.field, self.reason = field, reason
         super().__init__(f"Configuration field {field!r} is not valid: {reason}. Nothing was changed.")
+
+
+class ConfigurationNotFound(PublisherError):
+    """The service has no configuration of that version."""
+
+    def __init__(self, service: str, version: int, latest: int) -> None:
+        self.service, self.version, self.latest = service, version, latest
+        super().__init__(f"Service {service} has no configuration version {version}; its latest is {latest}.")
+
+
+class SecretNotFound(PublisherError):
+    """The service's configuration names no such secret."""
+
+    def __init__(self, service: str, name: str, existing: Iterable[str]) -> None:
+        self.service, self.name, self.existing = service, name, tuple(existing)
+        known = ", ".join(self.existing) or "none"
+        super().__init__(f"Service {service} has no secret {name!r} (secrets: {known}).")
+
+
+class SecretKeyMissing(PublisherError):
+    """The key file is gone; what was sealed with it cannot be opened."""
+
+    def __init__(self, file: Path, secret: str) -> None:
+        self.file, self.secret = file, secret
+        super().__init__(
+            f"The key that secret {secret} is sealed with should be in {file}, which does not exist: put it "
+            "back from your backup. If it is lost, remove all secrets of the services and set them again."
+        )
+
+
+class SecretKeyUnusable(PublisherError):
+    """The key file is there and is no key, or others may read it."""
+
+    def __init__(self, file: Path, reason: str) -> None:
+        self.file, self.reason = file, reason
+        super().__init__(f"The key file {file} cannot be used: {reason}.")
+
+
+class SecretSealedOtherwise(PublisherError):
+    """A secret was sealed with another key than the one at hand."""
+
+    def __init__(self, secret: str, file: Path, sealed_with: str, found: str) -> None:
+        self.secret, self.file, self.sealed_with, self.found = secret, file, sealed_with, found
+        super().__init__(
+            f"Secret {secret} was sealed with key {sealed_with}, {file} holds key {found}: put the right key "
+            "there, or set the secret again."
+        )
+
+
+class SecretDamaged(PublisherError):
+    """What is stored of a secret is not what was sealed."""
+
+    def __init__(self, secret: str) -> None:
+        self.secret = secret
+        super().__init__(f"What is stored of secret {secret} is damaged: set the secret again.")
 
 
 class NoFreeSlot(PublisherError):

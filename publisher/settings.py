@@ -16,6 +16,7 @@ class Settings:
 
     database_url: str | None = None  # None: SQLite in HOME/control.db
     broker_url: str | None = None  # None: the embedded broker in HOME/run/broker
+    secret_key_file: str | None = None  # None: HOME/secret.key, made when the first secret is set
     slots: int | None = None  # None: one per GPU, or `cpu_slots` where there is no GPU
     cpu_slots: int = 4
 

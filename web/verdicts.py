@@ -74,7 +74,8 @@ _TABLE: Mapping[Verdict, Mapping[str, str]] = {
         "workstation.errors": "ProjectNotFound BaseNotFound PluginNotFound PackageNotInstalled",
         "snapshotter.errors": "SnapshotNotFound",
         "online_runtime.gateway.errors": "UnknownPath UnknownService PromptUnknown FileMissing",
-        "publisher.errors": "ServiceNotFound DeploymentNotFound InstanceNotFound TokenNotFound",
+        "publisher.errors": "ServiceNotFound DeploymentNotFound InstanceNotFound TokenNotFound "
+        "ConfigurationNotFound SecretNotFound",
         "web.errors": "HomeNotFound CallNotFound AccountNotFound",
     },
     Verdict(422, NOT_FOUND): {"web.errors": "ModelsMissing"},
@@ -104,14 +105,14 @@ _TABLE: Mapping[Verdict, Mapping[str, str]] = {
         "online_runtime.instance.errors": "ViewRefused CopyFailed",
         "publisher.errors": "GatewayBehind SmokeFailed",
         "publisher.drivers.errors": "StartFailed StopFailed",
-        "web.errors": "PartDidNotStart DeploymentNotSucceeded DemoFailed",
+        "web.errors": "PartDidNotStart DeploymentNotSucceeded DemoFailed DoorRefused",
     },
     Verdict(502, FAILED): {"web.errors": "WorkflowFailed"},
     Verdict(410, FAILED): {"online_runtime.gateway.errors": "PromptLost OwnerGone"},
     Verdict(503, NOT_RUNNING): {
         "workstation.errors": "WorkstationNotRunning",
         "online_runtime.gateway.errors": "NoInstance JobsUnavailable",
-        "web.errors": "PlatformNotRunning WorkerNotRunning EngineUnreachable CallUnavailable",
+        "web.errors": "PlatformNotRunning WorkerNotRunning DoorUnreachable EngineUnreachable CallUnavailable",
     },
     Verdict(502, OUTSIDE): {
         "snapshotter.transfer.errors": "UrlFailed",
@@ -129,7 +130,8 @@ _TABLE: Mapping[Verdict, Mapping[str, str]] = {
         "ManifestDamaged NotCollectable",
         "online_runtime.instance.errors": "SpecTooNew SpecUnreadable ViewMissing PlaceMissing BaseChanged",
         "online_runtime.jobs.errors": "JobsDatabaseTooNew",
-        "publisher.errors": "ControlTooNew",
+        "publisher.errors": "ControlTooNew SecretKeyMissing SecretKeyUnusable SecretSealedOtherwise "
+        "SecretDamaged",
         "publisher.drivers.errors": "InstanceUnreadable",
     },
     Verdict(401, DENIED): {

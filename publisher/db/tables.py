@@ -60,6 +60,18 @@ class ConfigurationRow(Row):
     created_by: Mapped[str]
 
 
+class SecretRow(Row):
+    """One version of one secret, sealed; never changed again. Configurations name secrets by version."""
+
+    __tablename__ = "secrets"
+    service_id: Mapped[int] = mapped_column(ForeignKey("services.id"), primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True)
+    sealed: Mapped[str]
+    created_at: Mapped[datetime]
+    created_by: Mapped[str]
+
+
 class DeploymentRow(Row):
     """One attempt. The lease columns belong to whoever executes it; `lease_token` only grows."""
 
