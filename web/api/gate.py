@@ -1,4 +1,4 @@
-"""What stands before every endpoint.
+"""What stands before every endpoint and every websocket.
 
 Right Host, right Origin, a body within the limit, and somebody who signed in.
 """
@@ -21,13 +21,15 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class Gate:
-    """Wraps the application. A request that may not pass is answered here, before its body is read."""
+    """Wraps the application. A request that may not pass is answered here, before its body is read, and so is
+    the handshake of a websocket.
+    """
 
     def __init__(self, app: ASGIApp, *, signin: SignIn, hosts: frozenset[str]) -> None:
         self.app, self._signin, self._hosts = app, signin, hosts | LOOPBACK
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
         try:
