@@ -6,6 +6,8 @@ WebError
 │   └── BadSetting
 ├── HomeNotFound
 ├── PlatformNotRunning
+├── DoorUnreachable
+├── DoorRefused
 ├── WorkerNotRunning
 ├── PlatformRunning
 ├── PortTaken
@@ -36,8 +38,9 @@ WebError
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 
 class WebError(Exception):
@@ -85,6 +88,25 @@ class PlatformNotRunning(WebError):
         super().__init__(
             f"Nothing runs on the home {home}, and {wanted_for} needs it: run `stillframe up --home {home}`."
         )
+
+
+class DoorUnreachable(WebError):
+    """The platform runs, and its web door does not answer."""
+
+    def __init__(self, url: str, reason: str, log: Path) -> None:
+        self.url, self.reason, self.log = url, reason, log
+        super().__init__(
+            f"The web door at {url} does not answer ({reason.rstrip('.')}). Why stands in {log}; "
+            "the supervisor starts it again, so try once more."
+        )
+
+
+class DoorRefused(WebError):
+    """What the web door refused, for a command that asked it: `problem` is the door's own document."""
+
+    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
+        self.status, self.problem = status, problem
+        super().__init__(str(problem.get("detail") or f"the web door answered {status}"))
 
 
 class WorkerNotRunning(WebError):

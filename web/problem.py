@@ -6,8 +6,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from web.errors import DoorRefused
 from web.plain import plain
-from web.verdicts import Verdict, verdict_of
+from web.verdicts import BUG, Verdict, verdict_of
 
 # Never repeated to a caller, whatever an error carries.
 SECRET = re.compile(r"token|password|secret", re.IGNORECASE)
@@ -32,6 +33,7 @@ class Problem:
             "title": self.title,
             "status": self.status,
             "detail": self.detail,
+            "exit_code": self.exit_code,
             **self.fields,
         }
 
@@ -39,8 +41,10 @@ class Problem:
 def problem_of(error: BaseException) -> Problem:
     """The problem that `error` is. An error that no table knows is a bug.
 
-    500 and exit code 1, its text kept for the log.
+    500 and exit code 1, its text kept for the log. What the web door refused a command stays as it said it.
     """
+    if isinstance(error, DoorRefused):
+        return _said_by_the_door(error)
     verdict = verdict_of(type(error))
     name = type(error).__name__
     if verdict is None:
@@ -64,6 +68,20 @@ def headers_of(error: BaseException, verdict: Verdict | None) -> dict[str, str]:
     if verdict is not None and verdict.status == 401:
         headers["WWW-Authenticate"] = 'Basic realm="stillframe", charset="UTF-8"'
     return headers
+
+
+def _said_by_the_door(error: DoorRefused) -> Problem:
+    said = dict(error.problem)
+    told = {name: said.pop(name, None) for name in ("type", "title", "status", "detail", "exit_code")}
+    code = told["exit_code"]
+    return Problem(
+        type=str(told["type"] or "about:blank"),
+        title=str(told["title"] or "Refused"),
+        status=error.status,
+        detail=str(error),
+        exit_code=code if isinstance(code, int) else BUG,
+        fields=said,
+    )
 
 
 def _fields(error: BaseException) -> dict[str, Any]:

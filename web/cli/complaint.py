@@ -43,7 +43,7 @@ def _complain_of(error: Exception, *, debug: bool, as_json: bool) -> int:
     if debug:
         traceback.print_exception(error)
     if as_json:
-        sys.stdout.write(to_json({**problem.as_json(), "exit_code": problem.exit_code}) + "\n")
+        sys.stdout.write(to_json(problem) + "\n")
     else:
         sys.stderr.write(_red(problem.detail) + "\n")
     return problem.exit_code

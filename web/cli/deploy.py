@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -40,36 +41,29 @@ def deploy(
 
     The old snapshot serves until the new one has proved itself.
     """
-    from web.cli.opening import SOURCE, caller, known_project, opened, read_workflow
+    from web.cli.door import Door
+    from web.cli.opening import known_project, opened, read_workflow
     from web.cli.progress import follow
 
     here = opened(home)
     known_project(here, project)
     workflow = None if smoke is None else read_workflow(smoke).prompt
-    here.require_running("a deployment")
-    requested = here.publisher.request_deployment(
-        project,
-        by=caller(),
-        source=SOURCE,
-        note=note,
-        snapshot=snapshot,
-        smoke_workflow=workflow,
-        dry_run=dry_run,
-        accept=accept or (),
+    wanted = {"note": note, "snapshot": snapshot, "smoke_workflow": workflow, "accept": accept or []}
+    requested = Door(here, "a deployment").post(
+        f"/projects/{project}/deployments", {**wanted, "dry_run": dry_run}
     )
     if dry_run:
-        tell_findings(requested, as_json=as_json)
+        tell_findings(requested["findings"] or (), as_json=as_json)
         return
     follow(here, project, requested, wait=wait, limit_seconds=limit, as_json=as_json)
 
 
-def tell_findings(deployment: object, *, as_json: bool) -> None:
+def tell_findings(findings: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
     """The findings of a dry run; exit code 6 when one refuses."""
     from web.cli.output import table
     from web.verdicts import REFUSED
 
-    findings = getattr(deployment, "findings", None) or ()
-    rows = [(one.name, one.level.value, one.sentence) for one in findings]
+    rows = [(one["name"], one["level"], one["sentence"]) for one in findings]
     table(findings, ("CHECK", "RESULT", "WHAT"), rows, as_json=as_json, none="No check has anything to say.")
-    if any(one.level == "refusal" for one in findings):
+    if any(one["level"] == "refusal" for one in findings):
         raise typer.Exit(REFUSED)

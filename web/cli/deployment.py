@@ -73,11 +73,15 @@ def watch(
 ) -> None:
     """Follow a deployment to its end."""
     from web.cli.opening import opened
-    from web.cli.progress import follow
+    from web.cli.progress import follow, tell_end
+    from web.plain import plain
 
     here = opened(home)
-    found = here.publisher.deployment(project, number).deployment
-    follow(here, project, found, wait=True, limit_seconds=limit, as_json=as_json)
+    record = here.publisher.deployment(project, number)
+    if record.deployment.final:  # what has ended needs nobody to run
+        tell_end(project, plain(record), as_json=as_json)
+        return
+    follow(here, project, record.deployment, wait=True, limit_seconds=limit, as_json=as_json)
 
 
 @app.command("cancel")
@@ -117,7 +121,8 @@ def rollback(
     as_json: JsonOption = False,
 ) -> None:
     """Go back to an earlier deployment. It is a deployment of its own."""
-    from web.cli.opening import SOURCE, caller, known_project, opened
+    from web.cli.door import Door
+    from web.cli.opening import known_project, opened
     from web.cli.output import confirm
     from web.cli.progress import follow
 
@@ -126,12 +131,13 @@ def rollback(
     here.require_running("a rollback")
     here.publisher.service(project)
     confirm(f"Bring the online service {project} back to an earlier deployment?", yes=yes)
-    asked = here.publisher.roll_back(project, to=to, by=caller(), source=SOURCE, note=note)
+    asked = Door(here, "a rollback").post(f"/projects/{project}/rollbacks", {"to": to, "note": note})
     follow(here, project, asked, wait=wait, limit_seconds=limit, as_json=as_json)
 
 
 def _lines(project: str, record: DeploymentRecord) -> list[str]:
     from web.cli.progress import seconds_between, step_line
+    from web.plain import plain
 
     one = record.deployment
     lines = [
@@ -144,7 +150,7 @@ def _lines(project: str, record: DeploymentRecord) -> list[str]:
     lines += [f"note: {one.note}"] if one.note else []
     lines += [f"failure: {one.failure}"] if one.failure else []
     lines += ["", "What changed:", *(f"  {line}" for line in record.diff_lines)] if record.diff_lines else []
-    lines += ["", "Steps:", *(f"  {step_line(event)}" for event in record.events)]
+    lines += ["", "Steps:", *(f"  {step_line(plain(event))}" for event in record.events)]
     for instance in record.instances:
         for plugin in instance.plugins:
             if not plugin.get("ok"):

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from web.cli.door import Door
 from web.cli.output import console, show
 from web.errors import DeploymentNotSucceeded, WaitedTooLong, WorkerNotRunning
 from web.installation import Installation
+from web.plain import plain
 
 if TYPE_CHECKING:
     from rich.status import Status
 
-    from publisher.deployment import Deployment, Event
-    from publisher.history import DeploymentRecord
-
+Record = Mapping[str, Any]  # what is plain JSON of a DeploymentRecord, a Deployment or an Event
 LOOK_SECONDS = 0.05  # a deployment that changes nothing ends within 0.1 to 0.3 s
 NO_WORKER_SECONDS = (
     10.0  # one that ended is started again within seconds; one that keeps ending is not back for 30
@@ -29,63 +29,64 @@ MOVE = "AdvanceTo"  # of interest in the history, not to somebody who waits
 
 
 def follow(
-    here: Installation,
-    project: str,
-    deployment: Deployment,
-    *,
-    wait: bool,
-    limit_seconds: float,
-    as_json: bool,
+    here: Installation, project: str, asked: object, *, wait: bool, limit_seconds: float, as_json: bool
 ) -> None:
-    """Follow a deployment to its end. Raises DeploymentNotSucceeded and WaitedTooLong.
+    """Follow the deployment `asked` (as a dataclass or as JSON) to its end, through the web door.
 
-    It goes on whatever happens here.
+    It goes on whatever happens here. Raises DeploymentNotSucceeded, WaitedTooLong, WorkerNotRunning,
+    DoorUnreachable.
     """
+    told: Record = plain(asked)
+    number = told["number"]
     if not wait:
-        watch = f"stillframe deployment watch {project} {deployment.number}"
-        show(
-            deployment,
-            f"Deployment {deployment.number} of {project} is {deployment.state}. Follow it: {watch}",
-            as_json=as_json,
-        )
+        watch = f"stillframe deployment watch {project} {number}"
+        line = f"Deployment {number} of {project} is {told['state']}. Follow it: {watch}"
+        show(told, line, as_json=as_json)
         return
-    record = watch_until_final(here, project, deployment.number, limit_seconds=limit_seconds, quiet=as_json)
-    ended = record.deployment
-    if ended.state != SUCCEEDED:
-        raise DeploymentNotSucceeded(project, ended.number, ended.state, ended.failure or ended.outcome)
-    show(record, *ending(project, ended), as_json=as_json)
+    record = watch_until_final(here, project, number, limit_seconds=limit_seconds, quiet=as_json)
+    tell_end(project, record, as_json=as_json)
 
 
-def ending(project: str, ended: Deployment) -> list[str]:
+def tell_end(project: str, record: Record, *, as_json: bool) -> None:
+    """Show a record that is final. Raises DeploymentNotSucceeded."""
+    ended = record["deployment"]
+    if ended["state"] != SUCCEEDED:
+        reason = ended["failure"] or ended["outcome"]
+        raise DeploymentNotSucceeded(project, ended["number"], ended["state"], reason)
+    show(record, ending(project, ended), as_json=as_json)
+
+
+def ending(project: str, ended: Record) -> str:
     """How a deployment that succeeded ended, for people."""
-    took = f"{seconds_between(ended.requested_at, ended.ended_at):.1f} s"
-    if ended.outcome == "unchanged":
-        return [
-            f"Nothing changed: {project} already serves snapshot {ended.snapshot_number} "
+    took = f"{_seconds(ended['requested_at'], ended['ended_at']):.1f} s"
+    if ended["outcome"] == "unchanged":
+        return (
+            f"Nothing changed: {project} already serves snapshot {ended['snapshot_number']} "
             f"with this configuration ({took})."
-        ]
-    return [f"Deployment {ended.number} of {project} serves snapshot {ended.snapshot_number} ({took})."]
+        )
+    return f"Deployment {ended['number']} of {project} serves snapshot {ended['snapshot_number']} ({took})."
 
 
 def watch_until_final(
     here: Installation, project: str, number: int, *, limit_seconds: float, quiet: bool
-) -> DeploymentRecord:
+) -> Record:
     """Look until the deployment is final, printing each step as it ends.
 
     Raises WaitedTooLong, and WorkerNotRunning when nobody is there to carry it out.
     """
+    door = Door(here, "following a deployment")
     deadline = time.monotonic() + limit_seconds
     told, worker_seen = 0, time.monotonic()
     then = f"It goes on: stillframe deployment watch {project} {number}"
     with _live(quiet) as status:
         while True:
-            record = here.publisher.deployment(project, number)
-            ended = [event for event in record.events if event.ended_at is not None]
+            record: Record = door.get(f"/projects/{project}/deployments/{number}")
+            ended = [event for event in record["events"] if event["ended_at"] is not None]
             for event in ended[told:]:
-                if not quiet and event.kind != MOVE:
+                if not quiet and event["kind"] != MOVE:
                     typer.echo(step_line(event))
             told = len(ended)
-            if record.deployment.final:
+            if record["deployment"]["ended_at"] is not None:
                 return record
             worker_seen = time.monotonic() if _worker_alive(here) else worker_seen
             if time.monotonic() - worker_seen > NO_WORKER_SECONDS:
@@ -97,7 +98,7 @@ def watch_until_final(
             if time.monotonic() > deadline:
                 raise WaitedTooLong(f"deployment {number} of {project}", limit_seconds, then)
             if status is not None:
-                status.update(_now(record))
+                status.update(_now(record["deployment"]))
             time.sleep(LOOK_SECONDS)
 
 
@@ -107,13 +108,13 @@ def _worker_alive(here: Installation) -> bool:
     return worker is not None and worker.alive
 
 
-def step_line(event: Event) -> str:
+def step_line(event: Record) -> str:
     """One finished step: phase, time, what it did."""
-    took = seconds_between(event.started_at, event.ended_at)
-    mark = "" if event.result == "ok" else f" [{event.result}]"
-    subject = f" {event.subject}" if event.subject else ""
-    said = f"  {event.detail.splitlines()[0]}" if event.detail else ""
-    return f"{event.state.value:<10} {took:6.1f} s  {event.kind}{subject}{mark}{said}"
+    took = _seconds(event["started_at"], event["ended_at"])
+    mark = "" if event["result"] == "ok" else f" [{event['result']}]"
+    subject = f" {event['subject']}" if event["subject"] else ""
+    said = f"  {event['detail'].splitlines()[0]}" if event["detail"] else ""
+    return f"{event['state']:<10} {took:6.1f} s  {event['kind']}{subject}{mark}{said}"
 
 
 def seconds_between(start: datetime, end: datetime | None) -> float:
@@ -121,9 +122,12 @@ def seconds_between(start: datetime, end: datetime | None) -> float:
     return ((end or datetime.now(UTC)) - start).total_seconds()
 
 
-def _now(record: DeploymentRecord) -> str:
-    now = record.deployment
-    return f"{now.state.value} for {seconds_between(now.entered_at, None):.0f} s"
+def _seconds(start: str, end: str | None) -> float:
+    return seconds_between(datetime.fromisoformat(start), datetime.fromisoformat(end) if end else None)
+
+
+def _now(deployment: Record) -> str:
+    return f"{deployment['state']} for {_seconds(deployment['entered_at'], None):.0f} s"
 
 
 @contextmanager
