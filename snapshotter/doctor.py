@@ -25,6 +25,8 @@ from snapshotter.retention import sweep_removed
 from snapshotter.session import session
 from workstation.change import recover
 from workstation.layout import Home, Project
+from workstation.removing import LOCK as REMOVING_LOCK
+from workstation.removing import remove, remove_replaced, replaced
 
 _PARTIAL_VIEW = ".partial-"
 
@@ -156,6 +158,9 @@ def _in_workstation(project: Project) -> Iterator[Leftover]:
             yield Leftover(path, "what a change of the workstation replaced")
     for path in project.run.glob(".change.json.*"):
         yield Leftover(path, "a file that was being written")
+    if not is_held(project.run / REMOVING_LOCK):
+        for path in replaced(project.run):
+            yield Leftover(path, "what a change of the workstation replaced")
 
 
 def _repair_workstation(project: Project) -> None:
@@ -165,7 +170,8 @@ def _repair_workstation(project: Project) -> None:
     with alone(project.run / "change.lock") as had:
         if had and not (project.run / "change.json").exists():
             for path in (*project.run.glob("change-*"), *project.run.glob(".change.json.*")):
-                remove_tree(path)
+                remove(path)
+    remove_replaced(project.run)
 
 
 def _repair_snapshots(project: Project) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from snapshotter.components import BaseFacts
 from snapshotter.copied_out import CopiedOut, copy_out
 from snapshotter.crash import crash_point
-from snapshotter.durable import remove_tree, sync_file_system, sync_folder
+from snapshotter.durable import sync_file_system, sync_folder
 from snapshotter.errors import NoRoomToRestore, NotRestorable, WorkstationKeepsChanging, WorkstationRuns
 from snapshotter.locks import freeze_lock, shared_lock
 from snapshotter.manifest import Component, Snapshot
@@ -93,7 +93,6 @@ def restore(
             run.swap()
             crash_point("restore-swapped")
     crash_point("restore-committed")
-    remove_tree(attempt.folder)  # What the change itself could not remove: folders without write permission.
     names = [wanted[path].name for path in run.built] + [source.name for source in run.leaving.values()]
     replaced = tuple(sorted(names))
     return Restored(snapshot, kept, replaced, run.bytes_done, base_comparison(snapshot, base))

@@ -10,7 +10,6 @@ import fcntl
 import json
 import os
 import secrets
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from typing import IO
 from workstation.atomic import sync_folder, write_text
 from workstation.errors import ProjectBusy
 from workstation.layout import Project
+from workstation.removing import remove, set_aside, start_removing
 
 _COPY_LIMIT_SECONDS = 3600.0  # an isolated environment with torch and CUDA holds gigabytes
 
@@ -88,8 +88,7 @@ def change(project: Project, doing: str) -> Iterator[Change]:
     with _alone(project, doing):
         _undo_leftover(project)
         for forgotten in project.run.glob("change-*"):  # killed before its first note, or after its commit
-            if forgotten.is_dir():
-                shutil.rmtree(forgotten)
+            set_aside(forgotten)
         attempt = Change(project, doing)
         try:
             yield attempt
@@ -98,11 +97,16 @@ def change(project: Project, doing: str) -> Iterator[Change]:
             raise
         _journal(project).unlink()  # the commit: from here on the change holds
         sync_folder(project.run)
-        shutil.rmtree(attempt.folder, ignore_errors=True)
+        set_aside(attempt.folder)
+        start_removing(project)
 
 
 def recover(project: Project) -> bool:
-    """Undo a change that was killed; False when there is none, or another process is at work on one."""
+    """Undo a change that was killed; False when there is none, or another process is at work on one.
+
+    What waits for its removal since a remover was killed has a new one from here on.
+    """
+    start_removing(project)
     if not _journal(project).exists():
         return False
     try:
@@ -121,20 +125,16 @@ def _undo_leftover(project: Project) -> bool:
     for step in reversed(found["steps"]):
         place, aside = Path(step["place"]), Path(step["aside"])
         if step["kind"] == "made":
-            _discard(place)
+            remove(place)
         elif os.path.lexists(aside):  # otherwise it was never taken away, or is back already
-            _discard(place)
+            remove(place)
             aside.rename(place)
     journal.unlink()
-    shutil.rmtree(found["folder"], ignore_errors=True)
+    folder = Path(found["folder"])
+    if folder.is_dir():
+        set_aside(folder)
+    start_removing(project)
     return True
-
-
-def _discard(place: Path) -> None:
-    if place.is_dir() and not place.is_symlink():
-        shutil.rmtree(place)
-    else:
-        place.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from workstation.errors import (
 )
 from workstation.identity import ProcessIdentity
 from workstation.layout import NAME, SCRATCH_FOLDERS, Home, Project, Workstation
+from workstation.removing import remove
 
 FORMAT = 1
 _PARTIAL = ".partial-"  # .partial-PID-TICKS-NAME: its maker can be looked for
@@ -145,7 +146,7 @@ def remove_project(home: Home, name: str) -> None:
         raise ProjectRunning(name)
     gone = home.projects / f"{_REMOVED}{_me()}-{name}"
     project.root.rename(gone)  # from here on it does not exist; what is killed below is swept later
-    shutil.rmtree(gone)
+    remove(gone)
 
 
 def _build(partial: Project, file: ProjectFile, base: Base, tell: Callable[[str], None]) -> None:
@@ -206,7 +207,7 @@ def _sweep(home: Home) -> None:
             continue
         maker = ProcessIdentity.of(int(pid))
         if maker is None or maker.started_ticks != int(ticks):
-            shutil.rmtree(folder)
+            remove(folder)
 
 
 def _me() -> str:
