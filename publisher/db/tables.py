@@ -229,6 +229,33 @@ class ApiKeyRow(Row):
     revoked_at: Mapped[datetime | None]
 
 
+class SessionRow(Row):
+    """A browser in which somebody signed in; only the SHA-256 of its id is kept."""
+
+    __tablename__ = "sessions"
+    sha256: Mapped[str] = mapped_column(primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"), index=True)
+    created_at: Mapped[datetime]
+    seen_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    address: Mapped[str]
+    browser: Mapped[str]
+
+
+class AuditRow(Row):
+    """One line of the audit log. The database refuses to change or remove one."""
+
+    __tablename__ = "audit_log"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(index=True)
+    by: Mapped[str]
+    source: Mapped[str]
+    address: Mapped[str]
+    action: Mapped[str]
+    subject: Mapped[str]
+    outcome: Mapped[str]
+
+
 class RoutingRow(Row):
     """One row: the version of the last routing table. It only grows."""
 

@@ -1,0 +1,1 @@
+"""Who may come in, and what each may do: roles, sessions, the sign-in page, the audit log."""
