@@ -144,15 +144,19 @@ class ProjectSnapshots:
 
 
 def smoke_workflows(control: Control) -> Callable[[str], Mapping[str, Any] | None]:
-    """The smoke workflow of each project's service; None for a project without one."""
+    """The smoke workflow of each project: that of its deployment in progress, or of its service; or None."""
     from publisher.configuration import read_configuration
-    from publisher.db import services
+    from publisher.db import deployments, services
+    from publisher.preparing import smoke_workflow
 
     def of(project: str) -> Mapping[str, Any] | None:
         with control.read() as tx:
             service = services.find(tx, project)
             if service is None:
                 return None
+            running = deployments.active(tx, service.id)
+            if running is not None:
+                return smoke_workflow(tx, running)
             document = services.configuration(tx, service.id, service.configuration_version)
         return read_configuration(document).smoke_workflow
 
