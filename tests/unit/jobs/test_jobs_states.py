@@ -24,9 +24,13 @@ def test_a_job_that_ended_never_moves_again() -> None:
     assert not any(end in MOVES for end in ENDS)
 
 
+CANONICAL = "0d3b4a5c-9e0f-4b1a-8c7d-2f6e5a4b3c1d"
+
+
 @pytest.mark.parametrize(
-    "text", ["", "x", "../../etc/passwd", str(uuid.uuid4()).upper(), uuid.uuid4().hex, None, 7]
+    "text", ["", "x", "../../etc/passwd", CANONICAL.upper(), CANONICAL.replace("-", ""), None, 7]
 )
 def test_only_canonical_uuids_are_prompt_ids(text: object) -> None:
     assert not is_prompt_id(text)
+    assert is_prompt_id(CANONICAL)
     assert is_prompt_id(str(uuid.uuid4()))
