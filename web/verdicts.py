@@ -52,6 +52,7 @@ _TABLE: Mapping[Verdict, Mapping[str, str]] = {
         "publisher.errors": "PublisherError IllegalMove LeaseLost",
         "publisher.drivers.errors": "DriverError BadInstanceId",
         "web.errors": "WebError",
+        "web.editor.errors": "EditorError",
     },
     Verdict(400, BAD_INPUT): {
         "online_runtime.jobs.errors": "OutsideArchive",
@@ -67,6 +68,7 @@ _TABLE: Mapping[Verdict, Mapping[str, str]] = {
         "web.errors": "SettingRefused UnknownSetting BadSetting RequestRefused FileUnreadable NodesUnknown",
     },
     Verdict(413, BAD_INPUT): {
+        "web.editor.errors": "UploadTooLarge",
         "online_runtime.gateway.errors": "BodyTooLarge",
         "web.errors": "BodyTooLarge CallTooLarge",
     },
@@ -83,7 +85,7 @@ _TABLE: Mapping[Verdict, Mapping[str, str]] = {
         "snapshotter.transfer.errors": "TransferInProgress TargetOccupied",
         "workstation.errors": "ProjectExists ProjectBusy ProjectRunning PluginExists",
         "snapshotter.errors": "FreezeInProgress WorkstationRuns SnapshotNeeded StoreBusy",
-        "online_runtime.instance.errors": "AlreadyRunning",
+        "online_runtime.instance.errors": "AlreadyRunning SecretsNotHanded",
         "online_runtime.jobs.errors": "PromptIdTaken",
         "online_runtime.gateway.errors": "PromptUndecided",
         "publisher.errors": "AccountExists DeploymentInProgress CancelTooLate",
@@ -110,6 +112,7 @@ _TABLE: Mapping[Verdict, Mapping[str, str]] = {
     Verdict(502, FAILED): {"web.errors": "WorkflowFailed"},
     Verdict(410, FAILED): {"online_runtime.gateway.errors": "PromptLost OwnerGone"},
     Verdict(503, NOT_RUNNING): {
+        "web.editor.errors": "FrontendNotInstalled EngineGone",
         "workstation.errors": "WorkstationNotRunning",
         "online_runtime.gateway.errors": "NoInstance JobsUnavailable",
         "web.errors": "PlatformNotRunning WorkerNotRunning DoorUnreachable EngineUnreachable CallUnavailable",

@@ -26,6 +26,7 @@ from web.api.answers import answer_errors
 from web.api.gate import Gate
 from web.api.problems import PROBLEMS
 from web.api.signin import SignIn
+from web.editor.mounting import add_editor
 from web.installation import Installation
 
 NOUNS = (
@@ -65,6 +66,7 @@ def create_app(installation: Installation, *, listen: str = "127.0.0.1") -> Fast
     app.include_router(api)
     app.add_api_route("/", front, response_class=HTMLResponse, include_in_schema=False)
     app.add_api_route("/healthz", healthz, tags=["health"])
+    add_editor(app, installation.home)
     answer_errors(app)
     hosts = frozenset({listen, *installation.chosen.door.hosts})
     app.add_middleware(Gate, signin=SignIn(installation), hosts=hosts)

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from web.api.answers import problem_response
 from web.api.signin import SignIn
+from web.editor import UPLOAD_LIMIT_BYTES, is_inside
 from web.errors import BodyTooLarge, OriginRefused, WebError
 
 BODY_LIMIT_BYTES = 32 * 1024 * 1024
@@ -37,7 +38,7 @@ class Gate:
         except WebError as error:
             await problem_response(error)(scope, receive, send)
             return
-        await self.app(scope, _limited(receive), send)
+        await self.app(scope, _limited(receive, _limit_of(scope)), send)
 
     async def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
@@ -47,8 +48,9 @@ class Gate:
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc != headers.get("host"):
             raise OriginRefused("Origin", origin)
-        if int(headers.get("content-length") or 0) > BODY_LIMIT_BYTES:
-            raise BodyTooLarge(BODY_LIMIT_BYTES)
+        limit_bytes = _limit_of(scope)
+        if int(headers.get("content-length") or 0) > limit_bytes:
+            raise BodyTooLarge(limit_bytes)
         if scope["path"] not in OPEN_PATHS:
             address = (scope.get("client") or ("unknown", 0))[0]
             authorization = headers.get("authorization", "")
@@ -63,15 +65,19 @@ def _hostname(host: str) -> str:
         return ""
 
 
-def _limited(receive: Receive) -> Receive:
+def _limit_of(scope: Scope) -> int:
+    return UPLOAD_LIMIT_BYTES if is_inside(scope["path"]) else BODY_LIMIT_BYTES
+
+
+def _limited(receive: Receive, limit_bytes: int) -> Receive:
     received = 0
 
     async def limited() -> Message:
         nonlocal received
         message = await receive()
         received += len(message.get("body", b""))
-        if received > BODY_LIMIT_BYTES:
-            raise BodyTooLarge(BODY_LIMIT_BYTES)
+        if received > limit_bytes:
+            raise BodyTooLarge(limit_bytes)
         return message
 
     return limited

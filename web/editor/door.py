@@ -1,0 +1,120 @@
+"""The ASGI application behind /projects/NAME/editor/."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from pathlib import PurePosixPath
+from urllib.parse import unquote
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Message, Receive, Scope, Send
+
+from web.editor import policy
+from web.editor.answers import problem_page, refusal
+from web.editor.engine import running_engine
+from web.editor.frontend import read_page, static_folder
+from web.editor.newer_routes import answered
+from web.editor.sockets import Sockets
+from web.errors import OriginRefused, WebError
+from workstation.errors import WorkstationError
+from workstation.layout import Home
+
+SOCKET_PATHS = ("/ws", "/api/ws")
+PAGE_PATHS = ("/", "/index.html")
+HASHED = "/assets/"  # these files have their content's hash in their name
+_HOST = re.compile(r"[A-Za-z0-9.:\[\]-]+")
+
+
+class Editor:
+    """Serves the editors of all projects of one home."""
+
+    def __init__(self, home: Home) -> None:
+        self._home, self._sockets = home, Sockets()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        project, prefix, path = _place(scope)
+        if scope["type"] == "websocket":
+            await self._socket(scope, receive, send, project, path)
+            return
+        try:
+            answer = await self._answer(Request(scope, receive), project, prefix, path)
+        except (WebError, WorkstationError) as error:
+            answer = problem_page(error) if path in PAGE_PATHS else refusal(error)
+        policy_text = answer.headers.get("content-security-policy") or _policy_of(scope, prefix, path)
+        await answer(scope, receive, _guarding(send, policy_text))
+
+    async def _answer(self, request: Request, project: str, prefix: str, path: str) -> Response:
+        if request.method in ("GET", "HEAD"):
+            if path in PAGE_PATHS:
+                return await asyncio.to_thread(self._page, request, project, prefix)
+            found = await asyncio.to_thread(_packaged, request, path)
+            if found is not None:
+                return found
+        engine = await asyncio.to_thread(running_engine, self._home, project)
+        return await answered(request, engine, path)
+
+    def _page(self, request: Request, project: str, prefix: str) -> Response:
+        running_engine(self._home, project)
+        page = read_page()
+        text = policy.page_policy(_host(request.scope), prefix, page.scripts)
+        headers = {"Cache-Control": "no-cache", "Content-Security-Policy": text}
+        return Response(page.html, media_type="text/html", headers=headers)
+
+    async def _socket(self, scope: Scope, receive: Receive, send: Send, project: str, path: str) -> None:
+        try:
+            if path not in SOCKET_PATHS:
+                await send({"type": "websocket.close"})  # before it is accepted: a 403
+                return
+            engine = await asyncio.to_thread(running_engine, self._home, project)
+            await self._sockets.serve(scope, receive, send, engine)
+        except (WebError, WorkstationError) as error:
+            await refusal(error)(scope, receive, send)
+
+
+def _place(scope: Scope) -> tuple[str, str, str]:
+    """Project, prefix with its slash, and the path behind it, percent-encoded as the browser sent it."""
+    raw = scope.get("raw_path") or scope["path"].encode()
+    _, projects, project, editor, *rest = raw.decode("latin-1").split("/")
+    return project, f"/{projects}/{project}/{editor}/", "/" + "/".join(rest)
+
+
+def _packaged(request: Request, path: str) -> Response | None:
+    """A file of the frontend; None when it has no such file."""
+    name = unquote(path).lstrip("/")
+    if not name or ".." in PurePosixPath(name).parts or "\0" in name:
+        return None
+    files = StaticFiles(directory=static_folder(), check_dir=False)
+    found, stat = files.lookup_path(name)
+    if stat is None or not static_folder().joinpath(name).is_file():
+        return None
+    answer = files.file_response(found, stat, request.scope)
+    fresh = "private, max-age=31536000, immutable" if path.startswith(HASHED) else "no-cache"
+    answer.headers["Cache-Control"] = fresh
+    return answer
+
+
+def _policy_of(scope: Scope, prefix: str, path: str) -> str:
+    """Of everything but the page. Workers and frames have the policy of their own answer."""
+    if path.removeprefix("/api").startswith(policy.FILE_ROUTES):
+        return policy.FILE_POLICY
+    return policy.page_policy(_host(scope), prefix, ())
+
+
+def _host(scope: Scope) -> str:
+    host = Headers(scope=scope).get("host", "")
+    if not _HOST.fullmatch(host):
+        raise OriginRefused("Host", host)
+    return host
+
+
+def _guarding(send: Send, policy_text: str) -> Send:
+    async def guarding(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": policy.guarded(message["headers"], policy_text)}
+        await send(message)
+
+    return guarding

@@ -1,0 +1,116 @@
+"""What the frontend asks of its engine, answered also where the engine is older than the question.
+
+The engine is always asked first. A 404 or 405 that is no JSON document says that it does not know the route.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from online_runtime.gateway.errors import JobsQueryRefused
+from online_runtime.gateway.job_query import read_query
+from web.editor import UPLOAD_LIMIT_BYTES, jobs
+from web.editor.engine import Engine
+from web.editor.errors import UploadTooLarge
+from web.editor.passing import ask, pass_on, tell
+
+EMPTY_OBJECTS = ("/global_subgraphs", "/node_replacements")  # an engine without the route has none
+
+
+async def answered(request: Request, engine: Engine, path: str) -> Response:
+    """The engine's answer, or ours for a route that it does not have. Raises EngineGone, UploadTooLarge."""
+    route = path.removeprefix("/api")
+    if request.method == "POST" and route == "/prompt":
+        return await pass_on(request, engine, path, _dated(await _whole(request)))
+    if not (route in EMPTY_OBJECTS or route.startswith(("/jobs", "/global_subgraphs/"))):
+        return await pass_on(request, engine, path)
+    body = await _whole(request) if request.method == "POST" else b""
+    answer = await pass_on(request, engine, path, body or None)
+    if answer.status_code not in (404, 405) or "json" in answer.headers.get("content-type", ""):
+        return answer
+    return await _ours(request, engine, route, body) or answer
+
+
+async def _ours(request: Request, engine: Engine, route: str, body: bytes) -> Response | None:
+    if route in EMPTY_OBJECTS:
+        return JSONResponse({})
+    if route.startswith("/global_subgraphs/"):
+        return JSONResponse(None)
+    words = route.strip("/").split("/")
+    match request.method, words:
+        case "GET", ["jobs"]:
+            return await _listing(request, engine)
+        case "GET", ["jobs", job_id]:
+            return await _one(engine, job_id)
+        case "POST", ["jobs", "cancel"]:
+            return await _cancel_many(engine, body)
+        case "POST", ["jobs", job_id, "cancel"]:
+            return JSONResponse({"cancelled": await _cancel(engine, job_id)})
+        case _:
+            return None
+
+
+async def _listing(request: Request, engine: Engine) -> Response:
+    try:
+        query = read_query(request.query_params)
+    except JobsQueryRefused as error:
+        return JSONResponse({"error": str(error)}, 400)
+    queue, history = await ask(engine, "/queue"), await ask(engine, "/history")
+    return JSONResponse(jobs.listing(query, queue, history, _now_ms()))
+
+
+async def _one(engine: Engine, job_id: str) -> Response:
+    queue, history = await ask(engine, "/queue"), await ask(engine, f"/history/{job_id}")
+    found = jobs.one(job_id, queue, history, _now_ms())
+    return JSONResponse({"error": "Job not found"}, 404) if found is None else JSONResponse(found)
+
+
+async def _cancel_many(engine: Engine, body: bytes) -> Response:
+    try:
+        ids = json.loads(body)["job_ids"]
+        cancelled = [await _cancel(engine, str(job_id)) for job_id in list(ids)]
+    except (ValueError, KeyError, TypeError):
+        return JSONResponse({"error": "job_ids: a list of job ids is expected."}, 400)
+    return JSONResponse({"cancelled": any(cancelled)})
+
+
+async def _cancel(engine: Engine, job_id: str) -> bool:
+    queue = await ask(engine, "/queue")
+    # Waiting first: a prompt may start between the two looks, but it does not go back.
+    if jobs.is_waiting(job_id, queue):
+        await tell(engine, "/queue", {"delete": [job_id]})
+        return True
+    if jobs.is_running(job_id, queue):
+        await tell(engine, "/interrupt", {"prompt_id": job_id})
+        return True
+    return False
+
+
+def _dated(body: bytes) -> bytes:
+    """A prompt with the time at which it was sent, which older engines do not note; what is none as it is."""
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return body
+    if not isinstance(document, dict) or not isinstance(extra := document.get("extra_data", {}), dict):
+        return body
+    return json.dumps({**document, "extra_data": {"create_time": _now_ms(), **extra}}).encode()
+
+
+async def _whole(request: Request) -> bytes:
+    parts: list[bytes] = []
+    size_bytes = 0
+    async for chunk in request.stream():
+        size_bytes += len(chunk)
+        if size_bytes > UPLOAD_LIMIT_BYTES:
+            raise UploadTooLarge(UPLOAD_LIMIT_BYTES)
+        parts.append(chunk)
+    return b"".join(parts)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
