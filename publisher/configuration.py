@@ -16,6 +16,7 @@ from publisher.errors import ConfigurationInvalid
 from publisher.settings import Settings
 
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
+NESTED = ("health", "drain", "archive", "secrets")  # fields whose own fields are changed one by one
 
 # What the platform itself decides for every instance; a configuration that set it would break isolation or
 # routing.
@@ -50,6 +51,14 @@ class DrainLimits(BaseModel):
         return self
 
 
+class ArchiveLimits(BaseModel):
+    """How long and how large results are kept; None keeps them for ever."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    days: Annotated[float, Field(gt=0, le=36_500)] | None = None
+    bytes: Annotated[int, Field(ge=1024 * 1024)] | None = None
+
+
 class Configuration(BaseModel):
     """Everything a service can be told. Unknown keys are refused."""
 
@@ -57,6 +66,10 @@ class Configuration(BaseModel):
     instances_minimum: Annotated[int, Field(ge=1, le=64)] = 1
     arguments: tuple[str, ...] = ()
     environment: dict[str, str] = Field(default_factory=dict)
+    secrets: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)  # name: version of its row
+    network: Literal["open", "loopback", "off"] = "open"
+    network_ports: tuple[Annotated[int, Field(ge=1, le=65_535)], ...] = ()  # of this machine, under loopback
+    archive: ArchiveLimits = ArchiveLimits()
     health: Health = Health()
     rotation: Literal["auto", "surge", "in-place"] = "auto"
     bake_seconds: Seconds | None = None
@@ -84,13 +97,36 @@ class Configuration(BaseModel):
                 raise ValueError(f"{name} is decided by the platform")
         return environment
 
+    @field_validator("secrets")
+    @classmethod
+    def _secrets_are_variables(cls, secrets: dict[str, int]) -> dict[str, int]:
+        cls._variables_are_the_services(dict.fromkeys(secrets, ""))
+        return secrets
+
+    @model_validator(mode="after")
+    def _one_meaning_a_variable(self) -> Configuration:
+        both = sorted(self.secrets.keys() & self.environment.keys())
+        if both:
+            raise ValueError(f"{both[0]} is an environment variable and a secret: keep one of them")
+        return self
+
+    @model_validator(mode="after")
+    def _ports_under_loopback(self) -> Configuration:
+        if (self.network == "loopback") != bool(self.network_ports):
+            raise ValueError(
+                "network loopback and network_ports (of this machine that may be reached) come together"
+            )
+        return self
+
     def document(self) -> dict[str, Any]:
         """As it is stored: plain JSON, only what differs from the defaults."""
         return self.model_dump(mode="json", exclude_defaults=True)
 
     def launches_as(self, other: Configuration) -> bool:
-        """Whether both mean the same service. Smoke workflow and rotation only concern the way there."""
-        only_the_way = {"smoke_workflow": None, "rotation": "auto"}
+        """Whether both mean the same service. Smoke workflow and rotation only concern the way there,
+        and no instance knows how long results are kept.
+        """
+        only_the_way = {"smoke_workflow": None, "rotation": "auto", "archive": ArchiveLimits()}
         return self.model_copy(update=only_the_way) == other.model_copy(update=only_the_way)
 
     def timing(self, settings: Settings) -> Timing:
@@ -133,7 +169,7 @@ def merge(current: Configuration, changes: Mapping[str, Any]) -> Configuration:
     """
     document = current.document()
     for field, value in changes.items():
-        if isinstance(value, Mapping) and field in ("health", "drain"):
+        if isinstance(value, Mapping) and field in NESTED:
             merged = {**document.get(field, {}), **value}
             document[field] = {key: item for key, item in merged.items() if item is not None}
         elif value is None:
@@ -143,3 +179,17 @@ def merge(current: Configuration, changes: Mapping[str, Any]) -> Configuration:
         else:
             document[field] = value
     return read_configuration(document)
+
+
+def changes_to(current: Configuration, wanted: Configuration) -> dict[str, Any]:
+    """The changes by which `merge` makes `wanted` of `current`."""
+    old, new = current.document(), wanted.document()
+    changes: dict[str, Any] = {}
+    for field in sorted(old.keys() | new.keys()):
+        if old.get(field) == new.get(field):
+            continue
+        if field in NESTED:
+            changes[field] = {**dict.fromkeys(old.get(field, {})), **new.get(field, {})}
+        else:
+            changes[field] = new.get(field)
+    return changes

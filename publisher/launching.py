@@ -17,6 +17,8 @@ from publisher.deployment import Instance
 from publisher.drivers.contract import Driver, Presence
 from publisher.drivers.errors import DriverError
 from publisher.errors import NoFreeSlot
+from publisher.keyring import Keyring
+from publisher.secrets import opened
 from publisher.settings import Settings
 from publisher.slots import Slot
 from publisher.snapshots import Snapshots
@@ -111,7 +113,8 @@ class Launcher:
             deployment = deployments.read(tx, instance.deployment_id)
             service = services.read(tx, instance.service)
             document = services.configuration(tx, service.id, deployment.configuration_version)
-        configuration = read_configuration(document)
+            configuration = read_configuration(document)
+            secrets_of_it = opened(tx, Keyring.of(self._home, self._settings), service, configuration)
         view = self._snapshots.view(instance.service, instance.snapshot_id)
         return InstanceSpec(
             instance_id=instance.id,
@@ -129,6 +132,10 @@ class Launcher:
             gpu=instance.gpu,
             arguments=configuration.arguments,
             environment=configuration.environment,
+            network=configuration.network,
+            network_ports=configuration.network_ports,
+            secret_names=tuple(sorted(secrets_of_it)),
+            secrets=secrets_of_it,
         )
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from publisher.configuration import Configuration, merge, read_configuration
-from publisher.db import deployments, services
+from publisher.db import deployments, instances, services
 from publisher.db.control import Control, Transaction, UniqueRuleBroken
 from publisher.db.deployments import Asked
 from publisher.db.services import Service
@@ -16,6 +16,7 @@ from publisher.deployment import Deployment, Reason, Side
 from publisher.errors import DeploymentInProgress, NothingDeployed, RollbackRefused
 from publisher.states import DeploymentState
 
+T = TypeVar("T")
 ATTEMPTS = 3  # two first requests for one service may both try to create it; the second then finds it
 
 
@@ -37,7 +38,7 @@ class Request:
 
 def enter(control: Control, request: Request, now: datetime) -> Deployment:
     """A queued deployment. Raises DeploymentInProgress and ConfigurationInvalid; then nothing was changed."""
-    return _entered(control, request.project, lambda tx: _enter(tx, request, now))
+    return entered(control, request.project, lambda tx: enter_in(tx, request, now))
 
 
 def enter_rollback(control: Control, request: Request, to: int | None, now: datetime) -> Deployment:
@@ -45,7 +46,7 @@ def enter_rollback(control: Control, request: Request, to: int | None, now: date
 
     Raises RollbackRefused, NothingDeployed, DeploymentInProgress.
     """
-    return _entered(control, request.project, lambda tx: _enter_rollback(tx, request, to, now))
+    return entered(control, request.project, lambda tx: _enter_rollback(tx, request, to, now))
 
 
 def refuse_when_busy(tx: Transaction, service: Service) -> None:
@@ -75,12 +76,15 @@ def rollback_target(tx: Transaction, service: Service, to: int | None) -> Deploy
     return target
 
 
-def _entered(control: Control, project: str, act: Any) -> Deployment:
+def entered(control: Control, project: str, act: Callable[[Transaction], T]) -> T:
+    """What `act` gives in one write; tried again when another writer satisfied a unique rule first.
+
+    Raises DeploymentInProgress when that writer entered a deployment.
+    """
     for attempt in range(1, ATTEMPTS + 1):
         try:
             with control.write() as tx:
-                entered: Deployment = act(tx)
-                return entered
+                return act(tx)
         except UniqueRuleBroken:
             # PostgreSQL lets two writers look at the same time; the index decided. Say who won.
             with control.read() as tx:
@@ -92,15 +96,16 @@ def _entered(control: Control, project: str, act: Any) -> Deployment:
     raise AssertionError("unreachable")
 
 
-def _enter(tx: Transaction, request: Request, now: datetime) -> Deployment:
+def enter_in(tx: Transaction, request: Request, now: datetime) -> Deployment:
+    """As `enter`, within a write that does more."""
     service = services.find(tx, request.project)
     if service is None:
         document = merge(Configuration(), request.changes or {}).document()
         service = services.create(tx, request.project, document, request.by, now)
-        return deployments.create(tx, _asked(request, service, 1, False, None), now)
+        return deployments.create(tx, _asked(tx, request, service, 1, False, now), now)
     refuse_when_busy(tx, service)
     version, same = _configured(tx, service, request, now)
-    return deployments.create(tx, _asked(request, service, version, same, _previous(service)), now)
+    return deployments.create(tx, _asked(tx, request, service, version, same, now), now)
 
 
 def _configured(tx: Transaction, service: Service, request: Request, now: datetime) -> tuple[int, bool]:
@@ -122,7 +127,7 @@ def _enter_rollback(tx: Transaction, request: Request, to: int | None, now: date
     refuse_when_busy(tx, service)
     target = rollback_target(tx, service, to)
     wanted = replace(request, snapshot=target.snapshot_id, reason=Reason.ROLLBACK)
-    asked = _asked(wanted, service, target.configuration_version, False, _previous(service))
+    asked = _asked(tx, wanted, service, target.configuration_version, False, now)
     return deployments.create(
         tx, replace(asked, rolls_back_to=target.number, known_failing=target.known_failing), now
     )
@@ -147,9 +152,24 @@ def _previous(service: Service) -> int | None:
     return service.serving_deployment_id if service.stopped_at is None else None
 
 
+def instances_wanted(
+    tx: Transaction, service: Service | None, configuration: Configuration, now: datetime
+) -> int:
+    """How many a deployment brings up: as many as serve now, within the new bounds, and at least one.
+
+    A service that sleeps is proven with one all the same.
+    """
+    low, high = configuration.scaling.bounds(now)
+    live = instances.live(tx, service.id) if service and service.stopped_at is None else ()
+    present = [i for i in live if i.deployment_id == service.serving_deployment_id and i.drain_since is None]  # type: ignore[union-attr]  # without a service nothing is live
+    return max(1, min(max(low, len(present)), high))
+
+
 def _asked(
-    request: Request, service: Service, version: int, same_configuration: bool, previous_id: int | None
+    tx: Transaction, request: Request, service: Service, version: int, same_configuration: bool, now: datetime
 ) -> Asked:
+    previous_id = _previous(service)
+    document = services.configuration(tx, service.id, version)
     return Asked(
         service_id=service.id,
         reason=request.reason,
@@ -163,4 +183,5 @@ def _asked(
         smoke_workflow=request.smoke_workflow,
         keep_smoke=request.keep_smoke,
         accepted=request.accepted,
+        instances_wanted=instances_wanted(tx, service, read_configuration(document), now),
     )

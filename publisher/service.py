@@ -13,6 +13,7 @@ from typing import Any
 from publisher import requests
 from publisher.clock import Clock, utc_now
 from publisher.configuration import Configuration, merge, read_configuration
+from publisher.configurations import Asker, Configurations, refuse_secrets
 from publisher.db import deployments, instances, keys, services
 from publisher.db.control import Control
 from publisher.db.keys import TokenView
@@ -20,6 +21,7 @@ from publisher.deployment import Deployment, Instance, Reason
 from publisher.drivers.contract import Driver
 from publisher.errors import CancelTooLate, RollbackRefused
 from publisher.history import DeploymentRecord, ServiceView, record_of, view_of
+from publisher.keyring import Keyring
 from publisher.preflight import check_acceptable, run_preflight
 from publisher.requests import Request
 from publisher.room import Plan
@@ -86,6 +88,7 @@ class Publisher:
         workflow not in API format), SnapshotterError (no such snapshot). Then nothing was changed.
         """
         accepted = check_acceptable(accept)
+        refuse_secrets(configuration_changes or {})
         self._workstations.check(project)
         if smoke_workflow is not None:
             self._workstations.check_workflow(smoke_workflow)
@@ -119,22 +122,7 @@ class Publisher:
         """
         if changes.get("smoke_workflow") is not None:
             self._workstations.check_workflow(changes["smoke_workflow"])
-        with self._control.write() as tx:
-            service = services.read(tx, project)
-            requests.refuse_when_busy(tx, service)
-            serving = deployments.side(tx, service.serving_deployment_id)
-            if serving is None or service.stopped_at is not None:
-                current = services.configuration(tx, service.id, service.configuration_version)
-                wanted = merge(read_configuration(current), changes)
-                version = services.add_configuration(tx, service.id, wanted.document(), by, self._clock())
-                services.change(tx, service.id, configuration_version=version)
-                return None
-        request = Request(
-            project, by, source, note, Reason.CONFIGURATION, serving.snapshot_id, None, True, changes
-        )
-        deployment = requests.enter(self._control, request, self._clock())
-        self._wake(deployment.id)
-        return deployment
+        return self.configurations.change(project, changes, Asker(by, source, note))
 
     def roll_back(
         self, project: str, *, to: int | None = None, by: str, source: str, note: str = ""
@@ -304,6 +292,12 @@ class Publisher:
             slots_at_hand=found.slots_at_hand,
             outcome="dry run",
         )
+
+    @property
+    def configurations(self) -> Configurations:
+        """Versions of configurations, and secrets."""
+        keyring = Keyring.of(self._home, self._settings)
+        return Configurations(self._control, keyring, self._wake, self._clock)
 
     @property
     def _snapshots(self) -> Snapshots:

@@ -46,6 +46,7 @@ _TABLE: Mapping[Verdict, Mapping[str, str]] = {
         "workstation.errors": "WorkstationError EngineError PluginError DependencyError WorkflowError",
         "snapshotter.errors": "SnapshotterError ForkFailed",
         "snapshotter.copying": "Changed Unreadable",
+        "snapshotter.backends.private_mounts": "NoPrivateMounts",
         "online_runtime.instance.errors": "InstanceError",
         "online_runtime.jobs.errors": "JobsError IllegalJobMove JobsDatabaseClosed",
         "online_runtime.gateway.errors": "GatewayError GatewayFault",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 MAX_BYTES = 16 * 1024 * 1024  # two files of this size at most: a noisy plugin cannot fill the disk
 TAIL_LINES = 60
@@ -60,15 +60,32 @@ def older(path: Path) -> Path:
     return path.with_name(f"{path.name}.1")
 
 
-def pump(source: IO[bytes], log: RotatingLog, since_start: list[bytes]) -> None:
+class Filter(Protocol):
+    """What changes a stream of bytes on its way; it may hold some of them back for a while."""
+
+    def feed(self, data: bytes) -> bytes: ...
+
+    def rest(self) -> bytes: ...
+
+
+def pump(
+    source: IO[bytes], log: RotatingLog, since_start: list[bytes], through: Filter | None = None
+) -> None:
     """Copy a child's output into the log until it ends; the newest lines also gather in `since_start`."""
     kept = 0
-    while data := source.read(_CHUNK_BYTES):
+    for data in _read(source, through):
         log.write(data)
         since_start.append(data)
         kept += len(data)
         while kept > _CHUNK_BYTES and len(since_start) > 1:
             kept -= len(since_start.pop(0))
+
+
+def _read(source: IO[bytes], through: Filter | None) -> Iterator[bytes]:
+    while data := source.read(_CHUNK_BYTES):
+        yield data if through is None else through.feed(data)
+    if through is not None:
+        yield through.rest()
 
 
 def last_lines(data: bytes, count: int = TAIL_LINES) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ from workstation.command import (
     RestartPolicy,
     exit_of,
 )
-from workstation.log import RotatingLog, last_lines, pump
+from workstation.log import Filter, RotatingLog, last_lines, pump
 from workstation.memory import oom_kills
 
 GRACE_SECONDS = 30.0  # between SIGTERM and SIGKILL: a running prompt may save its picture
@@ -66,14 +66,18 @@ def run_engine(
     ready_url: str | None = None,
     grace_seconds: float = GRACE_SECONDS,
     max_log_bytes: int | None = None,
+    log_through: Filter | None = None,
 ) -> Exit:
     """Run an engine until `stop` is set, it ends cleanly, or the policy gives it up; return its last exit.
+
+    What it prints goes through `log_through` before it is kept anywhere.
 
     Call it from a thread that lives as long as the engine shall: both end together.
     """
     supervision = _Supervision(
         command, log, on_state, stop, policy or RestartPolicy(), ready_url, grace_seconds
     )
+    supervision.log_through = log_through
     if max_log_bytes is not None:
         supervision.log.max_bytes = max_log_bytes
     try:
@@ -96,6 +100,7 @@ class _Supervision:
         self.command, self.on_state, self.stop, self.policy = command, on_state, stop, policy
         self.ready_url, self.grace_seconds = ready_url, grace_seconds
         self.log = RotatingLog(log)
+        self.log_through: Filter | None = None
         self.state = EngineState(EngineStatus.STARTING, None, 0, None, datetime.now(UTC))
         self.exits: list[Exit] = []
         self.telling = threading.Lock()
@@ -125,7 +130,8 @@ class _Supervision:
             return exit_of(127, killed_for_memory=False, at=datetime.now(UTC), log_tail=(str(error),))
         output: list[bytes] = []
         assert child.stdout is not None  # asked for in _spawn
-        reader = threading.Thread(target=pump, args=(child.stdout, self.log, output), daemon=True)
+        copied = (child.stdout, self.log, output, self.log_through)
+        reader = threading.Thread(target=pump, args=copied, daemon=True)
         reader.start()
         self._tell(EngineStatus.STARTING, pid=child.pid)
         self._watch(child)

@@ -15,6 +15,7 @@ from types import FrameType
 
 from online_runtime.instance.agent import Agent, hold
 from online_runtime.instance.errors import AlreadyRunning, InstanceError
+from online_runtime.instance.handing import handed_over
 from online_runtime.instance.spec import InstanceFolder
 from online_runtime.instance.view import read_spec
 
@@ -29,7 +30,9 @@ def main(arguments: list[str]) -> int:
         os.setsid()
     try:
         hold(folder)
-        agent = Agent(folder, read_spec(folder), dict(os.environ))
+        spec = read_spec(folder)
+        secrets = handed_over(sys.stdin.buffer, spec)
+        agent = Agent(folder, spec, dict(os.environ), secrets=secrets)
     except AlreadyRunning as error:
         sys.stderr.write(f"{error}\n")
         return 75

@@ -13,6 +13,8 @@ from pathlib import Path
 from online_runtime.instance.boot import REFUSAL
 from online_runtime.instance.door import Door
 from online_runtime.instance.errors import AlreadyRunning
+from online_runtime.instance.handing import for_boot
+from online_runtime.instance.redaction import Redaction
 from online_runtime.instance.spec import InstanceFolder, InstanceReport, InstanceSpec, InstanceState
 from online_runtime.instance.started_engine import read_started
 from online_runtime.instance.state_file import AgentState, write_state
@@ -36,10 +38,12 @@ class Agent:
         environment: Mapping[str, str],
         policy: RestartPolicy = POLICY,
         grace_seconds: float = 30.0,
+        secrets: Mapping[str, str] | None = None,
     ) -> None:
         self.stop = threading.Event()
         self._folder, self._spec, self._policy = folder, spec, policy
         self._environment, self._grace_seconds = environment, grace_seconds
+        self._secrets = dict(secrets or {})
         self._engine: EngineState | None = None
         self._watch: EngineWatch | None = None
         self._lock = threading.Lock()
@@ -59,6 +63,7 @@ class Agent:
             stop=self.stop,
             policy=self._policy,
             grace_seconds=self._grace_seconds,
+            log_through=Redaction(self._secrets) if self._secrets else None,
         )
         self._write(final=self.report())
         self.stop.wait()
@@ -127,7 +132,7 @@ class Agent:
 
     def _command(self) -> EngineCommand:
         argv = (sys.executable, "-m", "online_runtime.instance.boot", str(self._folder.root))
-        return EngineCommand(argv, Path("/"), self._environment)
+        return EngineCommand(argv, Path("/"), {**self._environment, **for_boot(self._secrets)})
 
 
 def hold(folder: InstanceFolder) -> int:

@@ -10,11 +10,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
 from online_runtime.instance.errors import InstanceError
-from online_runtime.instance.isolation import isolation_available
+from online_runtime.instance.handing import handed_on
+from online_runtime.instance.isolation import IsolationKind, isolation_available
+from online_runtime.instance.private_network import LOOPBACK, OPEN, enter, prepare
 from online_runtime.instance.privileges import die_with
 from online_runtime.instance.spec import InstanceFolder, InstanceSpec
 from online_runtime.instance.started_engine import StartedEngine, write_started
@@ -38,20 +41,25 @@ def boot(folder: InstanceFolder) -> NoReturn:
     process = ProcessIdentity.of(os.getpid())
     assert process is not None  # it is this process
     port = free_port()
-    write_started(folder, StartedEngine(port, process, isolation.kind.value))
-    workstation = build_view(spec, folder, isolation)
+    closed = spec.network != OPEN and isolation.kind is IsolationKind.NAMESPACE
+    doorway = prepare(port, spec.network_ports if spec.network == LOOPBACK else ()) if closed else None
+    kind = f"{isolation.kind.value}+{spec.network}" if closed else isolation.kind.value
+    write_started(folder, StartedEngine(port, process, kind))
+    workstation = build_view(spec, folder, isolation, partial(enter, doorway, port) if doorway else None)
     command = engine_command(
         workstation, listen="127.0.0.1", port=port, cpu=spec.gpu is None, extra=spec.arguments
     )
     die_with(agent)
     os.chdir(command.cwd)
-    os.execve(command.argv[0], command.argv, {**command.environment, **environment(spec)})
+    given = environment(spec, handed_on(os.environ, spec.secret_names))
+    os.execve(command.argv[0], command.argv, {**command.environment, **given})
 
 
-def environment(spec: InstanceSpec) -> Mapping[str, str]:
-    """What the spec adds to the engine's environment. Its own GPU always wins; no secret is among it."""
+def environment(spec: InstanceSpec, secrets: Mapping[str, str]) -> Mapping[str, str]:
+    """What is added to the engine's environment. Its own GPU always wins."""
     return {
         **spec.environment,
+        **secrets,
         "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # so that an index means the same card here and in nvidia-smi
         "CUDA_VISIBLE_DEVICES": "" if spec.gpu is None else str(spec.gpu),
         MARK: spec.instance_id,

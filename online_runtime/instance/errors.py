@@ -9,12 +9,14 @@ InstanceError
 ├── CopyFailed
 ├── BaseChanged
 ├── AlreadyRunning
+├── SecretsNotHanded
 └── EngineSilent
     └── EngineBusyOrStuck
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -90,6 +92,17 @@ class BaseChanged(InstanceError):
         super().__init__(
             f"The base at {place} has fingerprint {found}, the snapshot was frozen with {wanted}: "
             "restore that base, or allow mount namespaces on this machine so that the frozen one is used."
+        )
+
+
+class SecretsNotHanded(InstanceError):
+    """The agent was started without the secrets that its spec names."""
+
+    def __init__(self, instance_id: str, missing: Iterable[str]) -> None:
+        self.instance_id, self.missing = instance_id, tuple(missing)
+        super().__init__(
+            f"Instance {instance_id} was not given its secrets {', '.join(self.missing)}: whoever started it "
+            "was cut off. It is started again with them."
         )
 
 

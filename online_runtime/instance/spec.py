@@ -47,7 +47,9 @@ class InstanceSpec:
 
     `gpu` is a CUDA device index, or None for a CPU slot. `workstation` is the path that the snapshot was
     frozen from and is seen at again. `token` comes back in every health reply, so that a stale process on a
-    recycled port is never trusted.
+    recycled port is never trusted. `network` is open, loopback (`network_ports` of the machine can be
+    reached) or off. `secrets` are variables of the engine that a driver hands to the agent without writing
+    them down; spec.json holds only their names.
     """
 
     instance_id: str
@@ -65,10 +67,17 @@ class InstanceSpec:
     gpu: int | None = None
     arguments: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    network: str = "open"
+    network_ports: tuple[int, ...] = ()
+    secret_names: tuple[str, ...] = ()
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     format: int = FORMAT
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=1, sort_keys=True)
+        """For spec.json: without the values of its secrets, which only memory holds."""
+        values = asdict(self)
+        del values["secrets"]
+        return json.dumps(values, indent=1, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> InstanceSpec:
@@ -80,6 +89,8 @@ class InstanceSpec:
             raise SpecTooNew(found=values.get("format"), known=FORMAT)
         values["mounts"] = tuple(Mount(**mount) for mount in values["mounts"])
         values["arguments"] = tuple(values["arguments"])
+        for name in ("secret_names", "network_ports"):
+            values[name] = tuple(values.get(name, ()))
         return cls(**values)
 
 
@@ -107,7 +118,7 @@ class InstanceReport:
     jobs_running: int
     jobs_pending: int
     restarts: int
-    isolation: str  # "namespace" or "copy"; what protects the snapshot from this instance
+    isolation: str  # what protects: "namespace" (with "+off" or "+loopback", its network), or "copy"
     problem: str | None = None  # the last probe error or the last exit, as a sentence
     last_exit: Mapping[str, Any] | None = None
     plugins: tuple[PluginImport, ...] = ()

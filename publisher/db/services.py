@@ -26,6 +26,16 @@ class Service:
     stopped_at: datetime | None
 
 
+@dataclass(frozen=True)
+class StoredConfiguration:
+    """One version of a configuration; never changed again."""
+
+    version: int
+    document: Mapping[str, Any]
+    created_at: datetime
+    created_by: str
+
+
 def find(tx: Transaction, name: str) -> Service | None:
     """The service of that name, or None."""
     row = tx.scalar(select(ServiceRow).where(ServiceRow.name == name))
@@ -67,6 +77,15 @@ def change(tx: Transaction, service_id: int, **values: Any) -> None:
 def configuration(tx: Transaction, service_id: int, version: int) -> dict[str, Any]:
     """The stored document of one version."""
     return dict(tx.get_one(ConfigurationRow, (service_id, version)).document)
+
+
+def configurations(tx: Transaction, service_id: int) -> tuple[StoredConfiguration, ...]:
+    """All versions, the newest first."""
+    query = select(ConfigurationRow).where(ConfigurationRow.service_id == service_id)
+    return tuple(
+        StoredConfiguration(row.version, dict(row.document), row.created_at, row.created_by)
+        for row in tx.scalars(query.order_by(ConfigurationRow.version.desc()))
+    )
 
 
 def add_configuration(

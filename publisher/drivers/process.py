@@ -6,6 +6,7 @@ restarted control plane makes a new one and sees the same instances.
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import http.client
 import os
@@ -21,6 +22,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from online_runtime.instance.boot import MARK
+from online_runtime.instance.handing import to_hand_over
 from online_runtime.instance.sessions import marked_processes, session_members
 from online_runtime.instance.spec import InstanceFolder, InstanceReport, InstanceSpec
 from online_runtime.instance.state_file import AgentState, read_state
@@ -78,7 +80,9 @@ class ProcessDriver:
                 return
             self._end_engine(self._state(folder), spec.instance_id)
             write_text(folder.spec, spec.to_json())
-            self._wait_for_agent(folder, spec.instance_id, self._spawn(folder))
+            child = self._spawn(folder)
+            _hand_over(child, spec)
+            self._wait_for_agent(folder, spec.instance_id, child)
 
     def inspect(self, instance_id: str, *, timeout_seconds: float = 5.0) -> Observation:
         """Look at one instance and ask it for its report. A reply with a wrong token counts as no reply."""
@@ -168,7 +172,7 @@ class ProcessDriver:
                 (str(self._python), "-m", "online_runtime.instance", str(folder.root)),
                 cwd="/",
                 env=self._environment,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,  # for secrets, which are never written down
                 stdout=log,
                 stderr=log,
                 close_fds=True,
@@ -209,6 +213,12 @@ class ProcessDriver:
             ended = [pid for pid, child in self._children.items() if child.poll() is not None]
             for pid in ended:
                 del self._children[pid]
+
+
+def _hand_over(child: subprocess.Popen[bytes], spec: InstanceSpec) -> None:
+    assert child.stdin is not None  # asked for in _spawn
+    with contextlib.suppress(BrokenPipeError), child.stdin as pipe:  # it ended: whoever waits for it says why
+        pipe.write(to_hand_over(spec))
 
 
 def _kill(instance_id: str, processes: tuple[ProcessIdentity, ...]) -> None:
