@@ -11,52 +11,25 @@ from dataclasses import dataclass
 from typing import Any
 
 from publisher import steps
-from publisher.clock import Clock
 from publisher.crash import crash_point
 from publisher.db import deployments, instances, services
-from publisher.db.control import DATABASE_UNREACHABLE, Control, Transaction
+from publisher.db.control import DATABASE_UNREACHABLE, Transaction
 from publisher.deployment import Deployment, Instance, Timing
-from publisher.drivers.contract import Driver, Presence
+from publisher.drivers.contract import Presence
 from publisher.errors import GatewayBehind, LeaseLost, PublisherError, SmokeFailed
-from publisher.gateways import Gateways
-from publisher.launching import Launcher
+from publisher.machinery import Machinery
 from publisher.preparing import difference_from_previous, expected_plugins, look_before, smoke_workflow
 from publisher.routes import accepts, publish_routes
-from publisher.settings import Settings
-from publisher.slots import Slot
 from publisher.smoke import run_smoke
-from publisher.snapshots import Snapshots, Workstations
 from publisher.states import DeploymentState, advance
 from publisher.watching import differs, inspect, look_at
 from publisher.work import count_work
 from snapshotter.errors import SnapshotterError
 from workstation.errors import WorkstationError
-from workstation.layout import Home
 
 # What a step may meet in its own domain: told in the record, and decided upon by the next step.
 KNOWN_TROUBLE = (PublisherError, SnapshotterError, WorkstationError, OSError)
 STUMBLES_ALLOWED = 5  # unexpected errors in a row before a deployment is given up
-
-
-@dataclass(frozen=True)
-class Machinery:
-    """Everything a step may touch."""
-
-    home: Home
-    control: Control
-    settings: Settings
-    driver: Driver
-    slots: tuple[Slot, ...]
-    snapshots: Snapshots
-    workstations: Workstations
-    gateways: Gateways
-    clock: Clock
-
-    @property
-    def launcher(self) -> Launcher:
-        return Launcher(
-            self.home, self.control, self.settings, self.driver, self.slots, self.snapshots, self.clock
-        )
 
 
 @dataclass(frozen=True)

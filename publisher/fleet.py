@@ -21,7 +21,8 @@ from publisher.db import deployments, instances, services
 from publisher.db.control import Transaction, UniqueRuleBroken
 from publisher.db.services import Service
 from publisher.deployment import Deployment, Instance, Timing
-from publisher.executor import KNOWN_TROUBLE, Machinery
+from publisher.executor import KNOWN_TROUBLE
+from publisher.machinery import Machinery
 from publisher.rotation import may_stop
 from publisher.routes import accepts, publish_routes
 from publisher.states import BEFORE_SWITCH

@@ -1,17 +1,42 @@
-"""Putting the publisher together for one home, as a worker needs it."""
+"""Everything that steps may touch, and how it is put together for one home."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from publisher.clock import Clock, utc_now
 from publisher.db.control import Control
+from publisher.drivers.contract import Driver
 from publisher.drivers.process import ProcessDriver
-from publisher.executor import Machinery
 from publisher.freezing import ProjectSnapshots, smoke_workflows
 from publisher.gateways import Gateways
+from publisher.launching import Launcher
 from publisher.projects import ProjectWorkstations
 from publisher.settings import Settings
-from publisher.slots import detect_slots
+from publisher.slots import Slot, detect_slots
+from publisher.snapshots import Snapshots, Workstations
 from workstation.layout import Home
+
+
+@dataclass(frozen=True)
+class Machinery:
+    """Everything a step may touch."""
+
+    home: Home
+    control: Control
+    settings: Settings
+    driver: Driver
+    slots: tuple[Slot, ...]
+    snapshots: Snapshots
+    workstations: Workstations
+    gateways: Gateways
+    clock: Clock
+
+    @property
+    def launcher(self) -> Launcher:
+        return Launcher(
+            self.home, self.control, self.settings, self.driver, self.slots, self.snapshots, self.clock
+        )
 
 
 def make_machinery(home: Home, control: Control, settings: Settings, clock: Clock = utc_now) -> Machinery:

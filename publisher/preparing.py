@@ -15,7 +15,7 @@ from publisher.routes import hold_seconds, serving_configuration
 from publisher.snapshots import Frozen, Snapshots
 
 if TYPE_CHECKING:
-    from publisher.executor import Machinery
+    from publisher.machinery import Machinery
 
 NO_PLUGINS = "--disable-all-custom-nodes"
 PLUGINS = "custom_nodes/"

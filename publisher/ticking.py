@@ -13,8 +13,9 @@ from publisher.configuration import read_configuration
 from publisher.db import deployments, instances, services
 from publisher.deployment import Deployment, Timing
 from publisher.errors import LeaseLost
-from publisher.executor import Executor, Machinery
+from publisher.executor import Executor
 from publisher.leases import Leases
+from publisher.machinery import Machinery
 from publisher.rotation import next_step
 
 

@@ -12,8 +12,8 @@ from typing import Any
 from online_runtime.instance.spec import Mount
 from publisher.clock import Clock
 from publisher.db.control import Control, open_control
-from publisher.executor import Machinery
 from publisher.gateways import Gateways
+from publisher.machinery import Machinery
 from publisher.service import Publisher
 from publisher.settings import Settings
 from publisher.slots import detect_slots
@@ -125,7 +125,7 @@ class Stage:
     def __init__(self, root: Path, clock: Clock | None = None, **settings: Any) -> None:
         self.home = Home(root)
         root.mkdir(parents=True, exist_ok=True)
-        self.settings = replace(Settings(slots=4, disk_room_bytes=0, start_deadline_seconds=60), **settings)
+        self.settings = replace(Settings(slots=4, disk_room_bytes=0, start_deadline_seconds=60, bake_seconds=10), **settings)
         self.clock = clock or FakeClock()
         self.control: Control = open_control(self.settings.control_database(self.home))
         self.driver = FakeDriver(root / "fake-instances")
