@@ -16,6 +16,8 @@ WebError
 ├── AccountNotFound
 ├── TooManyAttempts
 ├── OriginRefused
+├── NotAllowed
+├── ConsoleNotLoaded
 ├── BodyTooLarge
 ├── RequestRefused
 ├── FileUnreadable
@@ -187,6 +189,28 @@ class OriginRefused(WebError):
         super().__init__(
             f"This server does not answer to {header} {value!r}: call it by the address that it printed at "
             "its start, or name the host in the setting `hosts`."
+        )
+
+
+class NotAllowed(WebError):
+    """Somebody who signed in asked for what their role may not do. It was not done, and is in the audit log."""
+
+    def __init__(self, name: str, role: str, needed: str, action: str) -> None:
+        self.name, self.role, self.needed, self.action = name, role, needed, action
+        super().__init__(
+            f"{name} has the role {role}, and {action} needs {needed}: ask an admin to do it, or to give "
+            f"the role with `stillframe account role {name} {needed}`."
+        )
+
+
+class ConsoleNotLoaded(WebError):
+    """The console's libraries did not load within the limit. The API answers meanwhile."""
+
+    def __init__(self, limit_seconds: float) -> None:
+        self.limit_seconds = limit_seconds
+        super().__init__(
+            f"The console did not load within {limit_seconds:g} s: reload the page; if that does not help, "
+            "HOME/run/logs/web.log says why. The command line and the API work meanwhile."
         )
 
 

@@ -116,7 +116,8 @@ _TABLE: Mapping[Verdict, Mapping[str, str]] = {
         "web.editor.errors": "FrontendNotInstalled EngineGone",
         "workstation.errors": "WorkstationNotRunning",
         "online_runtime.gateway.errors": "NoInstance JobsUnavailable",
-        "web.errors": "PlatformNotRunning WorkerNotRunning DoorUnreachable EngineUnreachable CallUnavailable",
+        "web.errors": "ConsoleNotLoaded PlatformNotRunning WorkerNotRunning DoorUnreachable EngineUnreachable "
+        "CallUnavailable",
     },
     Verdict(502, OUTSIDE): {
         "snapshotter.transfer.errors": "UrlFailed",
@@ -142,7 +143,7 @@ _TABLE: Mapping[Verdict, Mapping[str, str]] = {
         "online_runtime.gateway.errors": "TokenRefused",
         "web.errors": "CredentialsWrong CallDenied",
     },
-    Verdict(403, DENIED): {"web.errors": "OriginRefused"},
+    Verdict(403, DENIED): {"web.errors": "OriginRefused NotAllowed"},
     Verdict(429, DENIED): {"web.errors": "TooManyAttempts"},
     Verdict(499, INTERRUPTED): {"online_runtime.gateway.errors": "CallerGone"},
     Verdict(504, TIMED_OUT): {"workstation.errors": "NotReady", "web.errors": "WaitedTooLong"},

@@ -16,8 +16,8 @@ from publisher.accounts import Role
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _RANK: Mapping[str, int] = {Role.VIEWER: 0, Role.DEVELOPER: 1, Role.ADMIN: 2}
 
-# Role, method (* is any), path, action. A line whose action is `-` changes nothing and is not recorded; one whose
-# method and path are `-` is an action that only the console has.
+# Role, method (* is any), path, action. A line whose action is `-` changes nothing and is not recorded; one
+# whose method and path are `-` is an action that only the console has.
 _TABLE = """
 viewer     POST    /signout                                                        account.sign-out
 viewer     *       /_nicegui/{rest:path}                                           -

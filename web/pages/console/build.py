@@ -1,0 +1,156 @@
+"""Puts the console together: NiceGUI's settings, every page of web/pages, the shell around each."""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import pkgutil
+from collections.abc import Awaitable, Callable
+from http.cookies import CookieError, SimpleCookie
+from pathlib import Path
+
+import structlog
+from fastapi import FastAPI, Request
+from nicegui import context, ui
+from nicegui.language import Language
+from starlette.responses import RedirectResponse
+
+import web.pages
+from online_runtime.gateway.settings import GatewaySettings
+from web.api.person import Person
+from web.api.signin import SignIn
+from web.errors import NotAllowed
+from web.installation import Installation
+from web.pages.console.markers import Markers
+from web.pages.console.page import ENTRIES, Console, Entry, Page, Reader, say
+from web.pages.console.shell import THEMES, draw_shell
+from web.pages.console.watch import Watch
+from web.pages.static.assets import asset
+from web.pages.texts import chosen_language
+from web.problem import problem_of
+from web.signin.audit import Audit
+from web.signin.rights import allows
+
+LANGUAGE_PACKS: dict[str, Language] = {"en": "en-US", "zh": "zh-CN"}
+RESPONSE_LIMIT_SECONDS = 30.0  # for a page's first values, on a busy machine
+RECONNECT_SECONDS = 30.0  # a laptop that changes networks comes back to the page it had
+THEME_VALUES = {"auto": None, "light": False, "dark": True}
+_log = structlog.get_logger(__name__)
+
+
+def build_console(here: Installation, signin: SignIn, audit: Audit) -> FastAPI:
+    """The console as an application of its own. To be called once a process."""
+    jobs_url = GatewaySettings(here.home).jobs_database
+    watch = Watch(Markers(here.home, here.chosen.platform.control_database(here.home), jobs_url))
+    console = Console(here, watch, signin, audit)
+    _find_pages()
+    for entry in ENTRIES:
+        ui.page(entry.path, response_timeout=RESPONSE_LIMIT_SECONDS)(_shown(console, entry))
+    ui.add_head_html(_head(), shared=True)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_api_route("/", lambda: RedirectResponse("/projects", 303), include_in_schema=False)
+    ui.run_with(
+        app,
+        title="Stillframe",
+        favicon=Path(__file__).parents[1] / "static" / "favicon.svg",
+        tailwind=False,
+        binding_refresh_interval=0.5,
+        reconnect_timeout=RECONNECT_SECONDS,
+        show_welcome_message=False,
+    )
+    return app
+
+
+def _find_pages() -> None:
+    """Every module that lies directly in web/pages is one or more pages."""
+    for module in pkgutil.iter_modules(web.pages.__path__, "web.pages."):
+        if not module.ispkg:
+            importlib.import_module(module.name)
+
+
+def _shown(console: Console, entry: Entry) -> Callable[[Request], Awaitable[None]]:
+    async def show(request: Request) -> None:
+        page = _page(console, entry, request)
+        _dress(page)
+        try:
+            if not allows(page.person.role, entry.role):
+                raise NotAllowed(page.person.name, page.person.role, entry.role, entry.path)
+            names = await page.read(_projects, page.project)
+        except Exception as error:  # noqa: BLE001  (shown as the page)
+            _draw_problem(page, draw_shell(page, ()), error)
+            return
+        place = draw_shell(page, names)
+        try:
+            with place:
+                await entry.build(page, **request.path_params)
+        except Exception as error:  # noqa: BLE001  (shown as the page)
+            _draw_problem(page, place, error)
+
+    return show
+
+
+def _page(console: Console, entry: Entry, request: Request) -> Page:
+    person: Person = request.scope["state"]["person"]
+    page = Page(
+        console=console,
+        entry=entry,
+        person=person,
+        reader=reader_of(request),
+        client=context.client,
+        path=request.url.path,
+        address=request.client.host if request.client else "unknown",
+        project=str(request.path_params.get("project", "")),
+    )
+    page.keep()
+    return page
+
+
+def reader_of(request: Request) -> Reader:
+    """How whoever sent this request wants to read: from cookies that are no secrets, else from the browser."""
+    try:
+        cookies = SimpleCookie(request.headers.get("cookie", ""))
+    except CookieError:
+        cookies = SimpleCookie()
+    language = cookies["stillframe_language"].value if "stillframe_language" in cookies else None
+    theme = cookies["stillframe_theme"].value if "stillframe_theme" in cookies else "auto"
+    return Reader(
+        chosen_language(language, request.headers.get("accept-language", "")),
+        theme if theme in THEMES else "auto",
+    )
+
+
+def _dress(page: Page) -> None:
+    """Language, colours and title are the reader's, not the route's."""
+    dressed = copy.copy(page.client.page)
+    dressed.language = LANGUAGE_PACKS[page.reader.language]
+    dressed.dark = THEME_VALUES[page.reader.theme]
+    page.client.page = dressed
+    title = say(page.entry.title)
+    page.client.title = " · ".join(filter(None, (title, page.project, "Stillframe")))
+
+
+def _projects(here: Installation, wanted: str) -> tuple[str, ...]:
+    from workstation.project import list_projects, read_project
+
+    if wanted:
+        read_project(here.home, wanted)  # raises ProjectNotFound, naming those that exist
+    return tuple(list_projects(here.home))
+
+
+def _draw_problem(page: Page, place: ui.element, error: Exception) -> None:
+    from web.pages.parts.error_card import error_card
+
+    problem = problem_of(error)
+    if problem.status == 500:
+        _log.exception("console_page_failed", page=page.path, error=str(error))
+    page.client.status_code = problem.status
+    place.clear()
+    with place:
+        error_card(error)
+
+
+def _head() -> str:
+    return (
+        f'<script src="{asset("console.js")}"></script>'
+        f'<link rel="stylesheet" href="{asset("console.css")}">'
+    )

@@ -1,0 +1,1 @@
+"""The console's own style sheet, script and picture."""
