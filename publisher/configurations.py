@@ -64,12 +64,18 @@ class Configurations:
     def __init__(self, control: Control, keyring: Keyring, wake: Callable[[int], None], clock: Clock) -> None:
         self._control, self._keyring, self._wake, self._clock = control, keyring, wake, clock
 
+    def serves(self, project: str) -> bool:
+        """Whether a change is a deployment: something is served."""
+        with self._control.read() as tx:
+            service = services.find(tx, project)
+            return service is not None and _serving(tx, service) is not None
+
     def versions(self, project: str) -> tuple[ConfigurationVersion, ...]:
         """The newest first. Raises ServiceNotFound."""
         with self._control.read() as tx:
             service = services.read(tx, project)
-            side = deployments.side(tx, service.serving_deployment_id)
-            served = side.configuration_version if side and service.stopped_at is None else None
+            side = _serving(tx, service)
+            served = side.configuration_version if side else None
             return tuple(
                 ConfigurationVersion(
                     one.version,
@@ -154,8 +160,8 @@ class Configurations:
             service = services.read(tx, project)
             requests.refuse_when_busy(tx, service)
             wanted = changes(tx, service)
-            serving = deployments.side(tx, service.serving_deployment_id)
-            if serving is None or service.stopped_at is not None:
+            serving = _serving(tx, service)
+            if serving is None:
                 document = merge(_current(tx, service), wanted).document()
                 version = services.add_configuration(tx, service.id, document, asker.by, self._clock())
                 services.change(tx, service.id, configuration_version=version)
@@ -209,6 +215,10 @@ def _request(project: str, serving: Side, changes: Mapping[str, Any], asker: Ask
         serving.snapshot_id,
         changes=changes,
     )
+
+
+def _serving(tx: Transaction, service: Service) -> Side | None:
+    return deployments.side(tx, service.serving_deployment_id) if service.stopped_at is None else None
 
 
 def _current(tx: Transaction, service: Service) -> Configuration:

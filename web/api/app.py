@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import APIRouter, Depends, FastAPI
-from fastapi.responses import HTMLResponse
 from fastapi.security import HTTPBasic, HTTPBearer
+from starlette.exceptions import HTTPException
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from web.api import (
+    configurations,
     dependencies,
     deployments,
     instances,
@@ -28,6 +33,9 @@ from web.api.problems import PROBLEMS
 from web.api.signin import SignIn
 from web.editor.mounting import add_editor
 from web.installation import Installation
+from web.pages.console.mount import LazyConsole
+from web.pages.static.assets import FOLDER, PREFIX
+from web.signin.audit import Audit
 
 NOUNS = (
     projects,
@@ -39,6 +47,7 @@ NOUNS = (
     snapshots,
     deployments,
     services,
+    configurations,
     tokens,
     instances,
     keys,
@@ -50,10 +59,13 @@ def create_app(installation: Installation, *, listen: str = "127.0.0.1") -> Fast
 
     `listen` is one of the names it may be called by, beside the setting `hosts`.
     """
+    signin, audit = SignIn(installation), Audit(installation.control)
+    console = LazyConsole(installation, signin, audit)
     app = FastAPI(
         title="Stillframe",
         version=version("stillframe"),
         description="Freeze a workstation into an immutable snapshot and roll it out to online instances.",
+        lifespan=_loading(console),
     )
     app.state.installation = installation
     api = APIRouter(
@@ -64,12 +76,13 @@ def create_app(installation: Installation, *, listen: str = "127.0.0.1") -> Fast
     for noun in NOUNS:
         api.include_router(noun.router)
     app.include_router(api)
-    app.add_api_route("/", front, response_class=HTMLResponse, include_in_schema=False)
     app.add_api_route("/healthz", healthz, tags=["health"])
     add_editor(app, installation.home)
+    app.mount(PREFIX, StaticFiles(directory=FOLDER))
+    app.router.default = _elsewhere(console)
     answer_errors(app)
     hosts = frozenset({listen, *installation.chosen.door.hosts})
-    app.add_middleware(Gate, signin=SignIn(installation), hosts=hosts)
+    app.add_middleware(Gate, signin=signin, hosts=hosts)
     return app
 
 
@@ -84,23 +97,25 @@ def healthz() -> dict[str, str]:
     return {"status": "ok", "version": version("stillframe")}
 
 
-def front() -> str:
-    """A page that says what is here."""
-    return FRONT
+
+def _loading(console: LazyConsole) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """The console begins to load as soon as the door serves."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        console.load()
+        yield
+        await console.close()
+
+    return lifespan
 
 
-FRONT = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>Stillframe</title>
-<meta name="viewport" content="width=device-width">
-<style>body{font:16px/1.5 system-ui,sans-serif;max-width:44rem;margin:4rem auto;padding:0
-1rem}code{background:#8882;padding:.1em .3em}</style>
-<h1>Stillframe</h1>
-<p>A developer's workstation is frozen into an immutable snapshot and rolled out to online instances.</p>
-<ul>
-<li><a href="/docs">/docs</a>: the REST API, to read and to try. Sign in as <code>admin</code>.</li>
-<li><a href="/openapi.json">/openapi.json</a>: the same for programs.</li>
-<li><a href="/healthz">/healthz</a>: whether this door serves.</li>
-</ul>
-<p>At the command line: <code>stillframe --help</code>, <code>stillframe deploy PROJECT</code>.</p>
-</html>
-"""
+def _elsewhere(console: LazyConsole) -> ASGIApp:
+    """What no route of the API takes is the console's, but for addresses below /api/, which are nobody's."""
+
+    async def elsewhere(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].startswith("/api/"):
+            raise HTTPException(404)
+        await console(scope, receive, send)
+
+    return elsewhere

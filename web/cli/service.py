@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from web.cli import service_configuration, service_secret
 from web.cli.options import HomeOption, JsonOption, ProjectArgument, YesOption, noun
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 app = noun("service", "Online services: what serves, its configuration, its tokens, calls to it.")
 tokens = noun("token", "Tokens of a service: what callers authorise themselves with.")
 app.add_typer(tokens)
+app.add_typer(service_configuration.app)
+app.add_typer(service_secret.app)
 
 
 def add_to(parent: typer.Typer) -> None:
@@ -66,24 +69,16 @@ def configure(
     """Show the configuration, or change it. A change is a deployment."""
     from web.cli.opening import SOURCE, caller, opened, pairs
     from web.cli.output import show
-    from web.cli.progress import follow
 
     here = opened(home)
     if not changes:
         view = here.publisher.service(project)
-        show(
-            view.configuration,
-            *(f"{name}={value}" for name, value in flat(view.configuration)),
-            as_json=as_json,
-        )
+        show(view.configuration, *service_configuration.told(view.configuration), as_json=as_json)
         return
     wanted = pairs(changes, "configure")
     here.require_running("a change of configuration")
     asked = here.publisher.configure(project, wanted, by=caller(), source=SOURCE, note=note)
-    if asked is None:
-        show({"deployment": None}, "Kept for the first deployment: nothing is served yet.", as_json=as_json)
-        return
-    follow(here, project, asked, wait=wait, limit_seconds=limit, as_json=as_json)
+    service_configuration.follow_change(here, project, asked, wait=wait, limit=limit, as_json=as_json)
 
 
 @app.command("stop")

@@ -59,6 +59,9 @@ developer  POST    /api/v1/projects/{project}/deployments                       
 developer  POST    /api/v1/projects/{project}/deployments/{number}/cancel          deployment.cancel
 developer  POST    /api/v1/projects/{project}/rollbacks                            deployment.roll-back
 developer  PATCH   /api/v1/services/{service}/configuration                        service.configure
+developer  POST    /api/v1/services/{service}/configurations/{version}/restore     service.configure
+admin      PUT     /api/v1/services/{service}/secrets/{name}                       secret.set
+admin      DELETE  /api/v1/services/{service}/secrets/{name}                       secret.remove
 admin      POST    /api/v1/services/{service}/stop                                 service.stop
 admin      POST    /api/v1/services/{service}/tokens                               token.create
 admin      DELETE  /api/v1/services/{service}/tokens/{token_id}                    token.revoke
