@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from online_runtime.instance.spec import Mount
 from publisher.snapshots import Difference, Frozen, View
+from snapshotter.backends.at_rest import at_rest
+from snapshotter.backends.contract import Sealed
 from snapshotter.catalogue import find_snapshot, list_snapshots
 from snapshotter.describe.unpublished import look
 from snapshotter.diff import SnapshotDiff, diff
-from snapshotter.freeze import FreezeProgress, freeze
+from snapshotter.freeze import FreezeProgress, FreezeResult, freeze
 from snapshotter.manifest import Snapshot
 from snapshotter.materialise import view_of
 from snapshotter.objects import Store
@@ -25,6 +27,7 @@ from workstation.models import find_model, known_digest
 if TYPE_CHECKING:
     from publisher.db.control import Control
     from snapshotter.describe.gathering import Gathered
+    from workstation.project import ProjectFile
 
 MOST_RECORDED_FILES = 200  # a deployment's record names so many files a component, and counts them all
 WORKSTATION = "workstation"
@@ -50,25 +53,34 @@ class ProjectSnapshots:
 
         Raises Snapshotter- and WorkstationError.
         """
-        paths, gathered = self._gathered(project)
-        result = freeze(
-            self._store,
-            project,
+        from workstation.project import read_project
+
+        paths, file = read_project(self._home, project)
+        result, mode = at_rest(self._home, paths, lambda sealed: self._frozen(paths, file, sealed))
+        view_of(self._store, result.snapshot)
+        start_digesting(self._home, self._undigested(result.snapshot))
+        said = (
+            f"Snapshot {result.snapshot.number} ({result.snapshot.id[:12]}): {result.files_read} files read, "
+            f"{result.bytes_stored} bytes stored in {result.seconds:.2f} s"
+        )
+        said += "." if mode.name == "plain" else f", {mode.reason} ({mode.name})."
+        unchanged = f"Nothing changed since snapshot {result.snapshot.number} ({result.snapshot.id[:12]})."
+        return Frozen(
+            result.snapshot.id, result.snapshot.number, result.new, said if result.new else unchanged
+        )
+
+    def _frozen(self, paths: Project, file: ProjectFile, sealed: Sealed | None) -> FreezeResult:
+        """What `at_rest` wants done: all is looked at and read in the state that it shows."""
+        gathered = self._gathered(paths, file)
+        return freeze(
+            self._store if sealed is None else Store(self._home.store, sealed.rule),
+            paths.name,
             paths.snapshots,
             paths.workstation.root,
             gathered.sources,
             gathered.facts,
             progress=self._progress,
-        )
-        view_of(self._store, result.snapshot)
-        start_digesting(self._home, self._undigested(result.snapshot))
-        said = (
-            f"Snapshot {result.snapshot.number} ({result.snapshot.id[:12]}): {result.files_read} files read, "
-            f"{result.bytes_stored} bytes stored in {result.seconds:.2f} s."
-        )
-        unchanged = f"Nothing changed since snapshot {result.snapshot.number} ({result.snapshot.id[:12]})."
-        return Frozen(
-            result.snapshot.id, result.snapshot.number, result.new, said if result.new else unchanged
+            sealed=sealed is not None,
         )
 
     def resolve(self, project: str, reference: str) -> Frozen:
@@ -112,7 +124,10 @@ class ProjectSnapshots:
         before = self._find(project, old)
         if new is not None:
             return diff(self._store, before, self._find(project, new))
-        paths, gathered = self._gathered(project)
+        from workstation.project import read_project
+
+        paths, file = read_project(self._home, project)
+        gathered = self._gathered(paths, file)
         seen = look(self._store, project, paths.workstation.root, gathered.sources, gathered.facts)
         notes = [f"A freeze would refuse {refusal}" for refusal in seen.refusals]
         return diff(
@@ -126,14 +141,11 @@ class ProjectSnapshots:
         paths = {file.path for file in files if file is not None and file.path.is_file()}
         return sorted(path for path in paths if known_digest(self._home, path) is None)
 
-    def _gathered(self, project: str) -> tuple[Project, Gathered]:
-        # GitPython and more hang on these; a GPU box has none.
-        from snapshotter.describe.gathering import gather
-        from workstation.project import read_project
+    def _gathered(self, paths: Project, file: ProjectFile) -> Gathered:
+        from snapshotter.describe.gathering import gather  # GitPython and more hang on it; a GPU box has none
 
-        paths, file = read_project(self._home, project)
-        smoke = self._smoke_workflow_of(project) if self._smoke_workflow_of else None
-        return paths, gather(self._home, paths, file, smoke)
+        smoke = self._smoke_workflow_of(paths.name) if self._smoke_workflow_of else None
+        return gather(self._home, paths, file, smoke)
 
     @property
     def _store(self) -> Store:

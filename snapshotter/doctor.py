@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from snapshotter.backends.store_mode import store_mode
+from snapshotter.backends.subvolume import abandoned
 from snapshotter.catalogue import LAST_NUMBER, PARTIAL, REMOVED, numbered
 from snapshotter.collection import REMOVED_VIEW
 from snapshotter.durable import remove_tree
@@ -27,6 +28,7 @@ from workstation.change import recover
 from workstation.layout import Home, Project
 from workstation.removing import LOCK as REMOVING_LOCK
 from workstation.removing import remove, remove_replaced, replaced
+from workstation.subvolume import destroy
 
 _PARTIAL_VIEW = ".partial-"
 
@@ -81,6 +83,8 @@ def examine_store(home: Home) -> StoreCondition | None:
 def find_leftovers(home: Home) -> Iterator[Leftover]:
     """Everything that a process left which is gone."""
     yield from _in_store(home.store, idle=not is_held(home.store / "lock"))
+    for path in abandoned(home):
+        yield Leftover(path, "a sealed state of a workstation that was being frozen")
     for project in _projects(home):
         yield from _in_snapshots(project)
         yield from _in_workstation(project)
@@ -92,6 +96,8 @@ def repair_store(home: Home) -> list[Leftover]:
     What living processes hold stays. Raises OSError.
     """
     found = list(find_leftovers(home))
+    for path in abandoned(home):
+        destroy(path)
     for project in _projects(home):
         _repair_workstation(project)
         _repair_snapshots(project)

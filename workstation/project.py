@@ -27,6 +27,7 @@ from workstation.errors import (
 from workstation.identity import ProcessIdentity
 from workstation.layout import NAME, SCRATCH_FOLDERS, Home, Project, Workstation
 from workstation.removing import remove
+from workstation.subvolume import make_folder
 
 FORMAT = 1
 _PARTIAL = ".partial-"  # .partial-PID-TICKS-NAME: its maker can be looked for
@@ -165,7 +166,8 @@ def _build(partial: Project, file: ProjectFile, base: Base, tell: Callable[[str]
 
 def _make_folders(project: Project) -> None:
     workstation: Workstation = project.workstation
-    project.root.mkdir(parents=True)
+    project.root.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(project.root)
     project.root.chmod(0o700)
     folders = [workstation.custom_nodes, workstation.cache, workstation.workflows]
     folders += [workstation.root / name for name in SCRATCH_FOLDERS]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -50,17 +51,28 @@ def file_system_of(folder: Path) -> str:
     """The type of the file system that `folder` is on, "" when the kernel does not say."""
     place = os.path.realpath(folder)
     found, longest = "", -1
+    for at, kind in _mounts():
+        inside = at == "/" or place == at or place.startswith(at + "/")
+        if inside and len(at) >= longest:  # The later of two on one place hides the earlier.
+            found, longest = kind, len(at)
+    return found
+
+
+def mounted_below(folder: Path) -> list[str]:
+    """Where something else is mounted inside `folder`."""
+    place = os.path.realpath(folder)
+    return [at for at, _ in _mounts() if at.startswith(place + "/")]
+
+
+def _mounts() -> Iterator[tuple[str, str]]:
+    """Each mount's place and type; none when the kernel does not say."""
     try:
         lines = MOUNTS.read_text(errors="surrogateescape").splitlines()
     except OSError:
-        return ""
+        return
     for line in lines:
         before, _, after = line.partition(" - ")
-        at = _unescaped(before.split()[4])
-        inside = at == "/" or place == at or place.startswith(at + "/")
-        if inside and len(at) >= longest:  # The later of two on one place hides the earlier.
-            found, longest = after.split()[0], len(at)
-    return found
+        yield _unescaped(before.split()[4]), after.split()[0]
 
 
 def _unescaped(text: str) -> str:

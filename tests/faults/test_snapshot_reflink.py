@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,26 +14,16 @@ from snapshotter.materialise import view_of
 from snapshotter.objects import Store
 from snapshotter.rules import ComponentSource
 from snapshotter.verify import verify
+from tests.loop_disks import loop_disk
 
-IMAGE_BYTES = 400 << 20  # The smallest xfs has 300 MB; the image is sparse.
 LARGE_BYTES = 40 << 20
 
 
 @pytest.fixture(params=["xfs", "btrfs"])
 def sharing(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
     """A folder on a file system that shares blocks."""
-    tool = f"mkfs.{request.param}"
-    if os.geteuid() != 0 or shutil.which(tool) is None:
-        pytest.skip(f"needs root and {tool}")
-    image, folder = tmp_path / "image", tmp_path / request.param
-    folder.mkdir()
-    with image.open("wb") as file:
-        file.truncate(IMAGE_BYTES)
-    subprocess.run([tool, "-q", image], check=True, capture_output=True)
-    if subprocess.run(["mount", "-o", "loop", image, folder], capture_output=True).returncode:
-        pytest.skip(f"{request.param} cannot be mounted here")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
+    with loop_disk(request.param, tmp_path) as folder:
+        yield folder
 
 
 def frozen(store: Store, home: Path) -> FreezeResult:

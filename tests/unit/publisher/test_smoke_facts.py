@@ -1,4 +1,4 @@
-"""Which smoke workflow a freeze writes into the snapshot's facts: its models are among those that it expects."""
+"""Which smoke workflow a freeze names in the facts of a snapshot: its models are expected online too."""
 
 from __future__ import annotations
 
