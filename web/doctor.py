@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-FICLONE = 0x40049409
 GPU_LIMIT_SECONDS = 10.0  # nvidia-smi on a sleeping machine takes up to 5 s
 
 
@@ -31,7 +30,7 @@ class Offer:
 def examine(home: Path) -> list[Offer]:
     """Try everything that matters; changes nothing that stays."""
     offers = [_python(), _git(), _uv(), _engine(), _namespaces(home), _reflink(home), _gpu(), _disk(home)]
-    return [*offers, *_store(home)]
+    return [*offers, *_freezing(home), *_store(home)]
 
 
 def repair(home: Path) -> list[str]:
@@ -109,19 +108,33 @@ def _namespaces(home: Path) -> Offer:
 
 
 def _reflink(home: Path) -> Offer:
+    """By doing it: the name of a file system does not tell."""
+    from snapshotter.backends.store_mode import store_mode
+
     folder = _existing(home)
     if not os.access(folder, os.W_OK):
         return Offer("reflink", "absent", f"{folder} cannot be written to by this user.")
-    with tempfile.TemporaryFile(dir=folder) as source, tempfile.TemporaryFile(dir=folder) as target:
-        source.write(b"x" * 4096)
-        source.flush()
-        try:
-            fcntl.ioctl(target, FICLONE, source.fileno())
-        except OSError:
-            return Offer(
-                "reflink", "absent", "The file system cannot share blocks: new files are copied at a freeze."
-            )
-    return Offer("reflink", "ok", "The file system shares blocks: a freeze copies nothing.")
+    found = store_mode(folder)
+    if found.name == "copy":
+        return Offer("reflink", "absent", f"{found.reason}: new files are copied at a freeze.")
+    return Offer("reflink", "ok", f"{found.reason}: a freeze copies only small ones.")
+
+
+def _freezing(home: Path) -> Iterator[Offer]:
+    """How each workstation would be frozen now, and why not faster."""
+    from snapshotter.backends.at_rest import freeze_mode
+    from workstation.layout import Home
+    from workstation.project import list_projects
+
+    place = Home(home.absolute())
+    for name in list_projects(place):
+        mode = freeze_mode(place, place.project(name))
+        if mode.name == "plain":
+            how = f"is read twice while people work ({mode.reason})"
+        else:
+            how = f"is {mode.reason} ({mode.name})"
+        state: Literal["ok", "absent"] = "absent" if mode.name == "plain" else "ok"
+        yield Offer("freeze", state, f"The workstation {name} {how}.")
 
 
 def _gpu() -> Offer:

@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import uv
 
+from publisher.freezing import ProjectSnapshots
 from snapshotter import crash
 from snapshotter.backends.at_rest import at_rest, freeze_mode
 from snapshotter.backends.contract import FreezeMode, Sealed
@@ -24,8 +26,12 @@ from snapshotter.objects import Store
 from snapshotter.restore import restore
 from snapshotter.verify import verify
 from tests.loop_disks import loop_disk
+from web.doctor import examine
+from workstation.bases import add_base
+from workstation.home import open_home
 from workstation.layout import Home, Project
-from workstation.subvolume import make_folder
+from workstation.project import create_project, remove_project
+from workstation.subvolume import is_subvolume, make_folder
 
 pytestmark = pytest.mark.slow
 STAMP_NS = 1_700_000_000_000_000_000
@@ -245,3 +251,20 @@ def test_an_error_of_the_freeze_itself_is_told_as_it_is(house: House) -> None:
     with pytest.raises(Exception, match="FIFO"):
         house.freeze_at_rest()
     assert list(house.home.run.iterdir()) == []
+
+
+def test_a_real_project_on_btrfs_is_sealed_told_by_doctor_and_removed(disk: Path) -> None:
+    home = open_home(disk / "home")
+    bare = disk / "bare"
+    subprocess.run([uv.find_uv_bin(), "venv", "-q", "--no-config", bare], check=True, timeout=120)
+    add_base(home, "default", bare / "bin" / "python")
+    project = create_project(home, "one")
+    assert is_subvolume(project.root)
+    frozen = ProjectSnapshots(home).freeze("one")
+    assert frozen.new
+    assert "(subvolume)" in frozen.detail
+    told = {(offer.name, offer.state): offer.sentence for offer in examine(home.root)}
+    assert "subvolume" in told["freeze", "ok"]
+    assert told["reflink", "ok"].startswith("btrfs shares blocks")
+    remove_project(home, "one")
+    assert list(home.projects.iterdir()) == []
