@@ -72,6 +72,8 @@ class UserFiles:
     def entries(self, directory: str) -> list[dict[str, Any]]:
         """Folders, then files of a folder, with `path` relative to the user's root. Raises as files does."""
         folder = self.path(directory) if directory.strip("/.") else self.root
+        if folder == self.root and not folder.exists():
+            return []  # nothing was stored yet
         if not folder.is_dir():
             raise FileMissing(directory, "the user's files")
         return sorted(_entries(folder, self.root), key=lambda e: (e["type"] != "directory", e["name"]))

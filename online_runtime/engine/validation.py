@@ -173,15 +173,14 @@ class _Validation:
         if not is_link(value):
             message = "A linked input must be a list of two: node id and output index"
             return [about(spec, "bad_linked_input", message, spec.name, received_value=value)]
-        try:
-            types[spec.name] = received = self._linked_type(value)
-        except (LookupError, TypeError) as error:
-            return [crash(error, self.paths, "exception_during_inner_validation", spec, value)]
+        types[spec.name] = received = self._linked_type(value)
         if not own_types and (wrong := check_type(spec, received, value)):
             return [wrong]
         behind = self._verdicts.get(value[0])
         if behind is not None and behind.crash is not None:
-            return [crash(behind.crash, self.paths, "exception_during_inner_validation", spec, value)]
+            # Told at the node that crashed, with the input that led to it, as ComfyUI does.
+            told = crash(behind.crash, self.paths, "exception_during_inner_validation", spec, value)
+            self._verdicts[value[0]] = _Verdict(False, [told])
         return []
 
     def _linked_type(self, link: list[Any]) -> Any:

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from ..models.vision import SeenPicture, VisionEncoder
 
 _CELL = 8
+_WHOLE = {"width": 1.0, "height": 1.0, "x": 0.0, "y": 0.0}
 
 
-def _share(default: float) -> Input:
-    return "FLOAT", {"default": default, "min": 0.0, "max": 1.0, "step": 0.001}
+def _share(default: float, step: float = 0.001) -> Input:
+    return "FLOAT", {"default": default, "min": 0.0, "max": 1.0, "step": step}
 
 
 def _strength() -> Input:
@@ -84,7 +85,7 @@ class ConditioningSetAreaPercentage:
 
     @classmethod
     def INPUT_TYPES(cls) -> Inputs:
-        shares = {"width": _share(1.0), "height": _share(1.0), "x": _share(0.0), "y": _share(0.0)}
+        shares = {name: _share(at, step=0.01) for name, at in _WHOLE.items()}
         return {"required": {"conditioning": ("CONDITIONING",), **shares, "strength": _strength()}}
 
     def append(
@@ -146,6 +147,7 @@ class ControlNetApply:
     RETURN_TYPES = ("CONDITIONING",)
     FUNCTION = "apply_controlnet"
     CATEGORY = "conditioning/controlnet"
+    DEPRECATED = True
 
     @classmethod
     def INPUT_TYPES(cls) -> Inputs:

@@ -77,7 +77,7 @@ class VAEEncodeTiled:
 
     @classmethod
     def INPUT_TYPES(cls) -> Inputs:
-        return {"required": {"pixels": ("IMAGE",), "vae": ("VAE",), **_tiles()}}
+        return {"required": {"pixels": ("IMAGE",), "vae": ("VAE",), **_tiles(step=64)}}
 
     def encode(
         self,
@@ -101,7 +101,7 @@ class VAEDecodeTiled:
 
     @classmethod
     def INPUT_TYPES(cls) -> Inputs:
-        return {"required": {"samples": ("LATENT",), "vae": ("VAE",), **_tiles()}}
+        return {"required": {"samples": ("LATENT",), "vae": ("VAE",), **_tiles(step=32)}}
 
     def decode(
         self,
@@ -116,9 +116,9 @@ class VAEDecodeTiled:
         return (vae.decode_tiled(samples["samples"], tile_size, overlap),)
 
 
-def _tiles() -> dict[str, Input | str]:
+def _tiles(step: int) -> dict[str, Input | str]:
     return {
-        "tile_size": ("INT", {"default": 512, "min": 64, "max": 4096, "step": 64}),
+        "tile_size": ("INT", {"default": 512, "min": 64, "max": 4096, "step": step}),
         "overlap": ("INT", {"default": 64, "min": 0, "max": 4096, "step": 32}),
         "temporal_size": ("INT", {"default": 64, "min": 8, "max": 4096, "step": 4}),
         "temporal_overlap": ("INT", {"default": 8, "min": 4, "max": 4096, "step": 4}),

@@ -104,9 +104,10 @@ def test_what_validate_inputs_says_is_told(bench, node):
     assert (found["type"], found["details"]) == ("custom_validation_failed", "text - this text is bad")
 
 
-def test_a_crash_behind_a_link_is_told_where_the_link_is_without_host_paths(bench, node):
+def test_a_crash_behind_a_link_is_told_at_the_node_with_the_link_and_without_host_paths(bench, node):
     prompt = {"1": node("Picky", text="crash", kind="x"), "9": node("Show", text=["1", 0])}
-    found = only_error(bench, prompt, "9")
+    found = only_error(bench, prompt, "1")
+    assert found["extra_info"]["linked_node"] == ["1", 0]
     assert found["type"] == "exception_during_inner_validation"
     assert found["extra_info"]["exception_type"] == "RuntimeError"
     assert __file__.rsplit("/", 1)[0] not in "".join(found["extra_info"]["traceback"])
@@ -114,8 +115,8 @@ def test_a_crash_behind_a_link_is_told_where_the_link_is_without_host_paths(benc
 
 def test_a_link_to_a_node_that_is_not_there_names_it(bench, node):
     found = only_error(bench, {"9": node("Show", text=["99", 0])}, "9")
-    assert found["type"] == "exception_during_inner_validation"
-    assert found["extra_info"]["exception_message"] == "'99'"
+    assert found["type"] == "exception_during_validation"
+    assert found["details"] == "'99'"
 
 
 def test_a_crash_of_an_output_itself_is_told(bench, node):
