@@ -97,7 +97,6 @@ def healthz() -> dict[str, str]:
     return {"status": "ok", "version": version("stillframe")}
 
 
-
 def _loading(console: LazyConsole) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     """The console begins to load as soon as the door serves."""
 

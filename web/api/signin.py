@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import secrets
 import time
+from dataclasses import replace
 
 from publisher.accounts import Accounts, Role
 from web.api.attempts import Attempts
@@ -49,6 +50,17 @@ class SignIn:
             raise CredentialsWrong
         self._remember(fingerprint, found)
         return found
+
+    def still(self, person: Person) -> Person:
+        """Who somebody is now that signed in before: roles change. Raises CredentialsWrong when the account
+        is gone.
+        """
+        if person.source == "CLI":
+            return person
+        account = next((one for one in self._accounts.everyone() if one.name == person.name), None)
+        if account is None:
+            raise CredentialsWrong
+        return replace(person, role=account.role)
 
     def _checked(self, authorization: str) -> Person | None:
         scheme, _, value = authorization.partition(" ")

@@ -1,4 +1,6 @@
-"""Doing what a reader asked for: one way for every page, so that none can forget the role, the log or the error."""
+"""Doing what a reader asked for: one way for every page, so that none can forget the role, the log or the
+error.
+"""
 
 from __future__ import annotations
 
@@ -29,9 +31,11 @@ class Done(Generic[T]):
 
 
 async def perform(action: str, subject: str, call: Callable[[], T]) -> Done[T] | None:
-    """`call` in a thread as the current page's reader. None when it failed or was not allowed: then that is shown.
+    """`call` in a thread as the current page's reader. None when it failed or was not allowed: then that is
+    shown.
 
-    `action` is a name of the table in web/signin/rights.py; `subject` is what it is done to, for the audit log.
+    `action` is a name of the table in web/signin/rights.py; `subject` is what it is done to, for the audit
+    log.
     """
     page = current_page()
     deed = Deed(page.person.name, SOURCE, page.address, action, subject)

@@ -106,7 +106,9 @@ def _page(console: Console, entry: Entry, request: Request) -> Page:
 
 
 def reader_of(request: Request) -> Reader:
-    """How whoever sent this request wants to read: from cookies that are no secrets, else from the browser."""
+    """How whoever sent this request wants to read: from cookies that are no secrets, else from the
+    browser.
+    """
     try:
         cookies = SimpleCookie(request.headers.get("cookie", ""))
     except CookieError:
@@ -151,6 +153,5 @@ def _draw_problem(page: Page, place: ui.element, error: Exception) -> None:
 
 def _head() -> str:
     return (
-        f'<script src="{asset("console.js")}"></script>'
-        f'<link rel="stylesheet" href="{asset("console.css")}">'
+        f'<script src="{asset("console.js")}"></script><link rel="stylesheet" href="{asset("console.css")}">'
     )

@@ -1,4 +1,6 @@
-"""Change markers: cheap values that differ when something may have changed. Nothing is read beyond stat facts."""
+"""Change markers: cheap values that differ when something may have changed. Nothing is read beyond stat
+facts.
+"""
 
 from __future__ import annotations
 

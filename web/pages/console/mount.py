@@ -1,6 +1,7 @@
 """The console as an ASGI application that loads itself after the door serves.
 
-NiceGUI costs most of a second to import: the API answers before that, and a page that is asked for earlier waits.
+NiceGUI costs most of a second to import: the API answers before that, and a page that is asked for earlier
+waits.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ LOAD_LIMIT_SECONDS = 60.0  # an import on a cold disk of a busy machine
 
 
 class LazyConsole:
-    """Passes calls to the console, once it is loaded. One a process: NiceGUI keeps its state in its modules."""
+    """Passes calls to the console, once it is loaded. One a process: NiceGUI keeps its state in its
+    modules.
+    """
 
     def __init__(self, here: Installation, signin: SignIn, audit: Audit) -> None:
         self._make = lambda: _make(here, signin, audit)

@@ -111,8 +111,8 @@ class Page:
     ) -> Element:
         """Show what `load(here, *arguments)` gives, and again whenever it gives something else.
 
-        `load` and its arguments are also the key under which pages share one load, so they must be hashable and
-        say all that the value depends on. Returns the element that holds what is drawn.
+        `load` and its arguments are also the key under which pages share one load, so they must be hashable
+        and say all that the value depends on. Returns the element that holds what is drawn.
         """
         from web.pages.parts.error_card import error_card
 
@@ -127,7 +127,7 @@ class Page:
                     drawn = error_card(value.error) if isinstance(value, Failure) else draw(value)
                     if isawaitable(drawn):
                         await drawn
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001  (shown in its place, the page goes on)
                     _log.exception("console_draw_failed", page=self.path, error=str(error))
                     place.clear()
                     error_card(error)

@@ -38,6 +38,13 @@ PLATFORM = (
 THEMES = ("auto", "light", "dark")
 
 
+def project_front(name: str) -> str:
+    """Where a project's own pages begin."""
+    paths = {entry.nav: entry.path for entry in ENTRIES}
+    first = next((paths[place.nav] for place in IN_A_PROJECT if place.nav in paths), "/projects")
+    return first.replace("{project}", name)
+
+
 def draw_shell(page: Page, projects: tuple[str, ...]) -> Element:
     """Draw everything around the page; returns the element that the page is drawn into."""
     with page.client.layout:

@@ -1,8 +1,8 @@
 """The one place where the console looks for changes, for everybody who has a page open.
 
-A `Source` is what one or more pages show: how to load it, and which topics it depends on. While somebody listens,
-markers are read twice or so a second, and a source is loaded again when a marker of it differs or it was not looked at
-for a while; its listeners hear of it only when the value is another one.
+A `Source` is what one or more pages show: how to load it, and which topics it depends on. While somebody
+listens, markers are read twice or so a second, and a source is loaded again when a marker of it differs or
+it was not looked at for a while; its listeners hear of it only when the value is another one.
 """
 
 from __future__ import annotations
@@ -74,7 +74,8 @@ class Watch:
         if source is None:
             source = self._sources[key] = Source(key, load, topics, every_seconds)
         source.listeners[who] = listener
-        # What somebody else has on the screen is at most a tick old; what nobody saw for longer is looked at now.
+        # What somebody else has on the screen is at most a tick old; what nobody saw for longer is looked
+        # at now.
         if source.loaded_at < 0 or time.monotonic() - source.loaded_at > TICK_SECONDS:
             await self._reload(source)
         if self._task is None or self._task.done():
@@ -101,7 +102,7 @@ class Watch:
         while self._sources:
             try:
                 await self._look()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001  (logged; the next tick may succeed)
                 # The next tick may succeed; a look-out that ended would leave every open page silently old.
                 _log.exception("console_watch_failed", error=str(error))
             await asyncio.sleep(TICK_SECONDS)

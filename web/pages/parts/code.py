@@ -12,7 +12,9 @@ def code_block(text: str, classes: str = "") -> Element:
     """Preformatted text with a button that copies it; the copying happens in the browser."""
     with tag("div", "", f"sf-code {classes}") as made:
         tag("pre", text, tabindex="0")
-        with tag("button", "", "sf-copy", type="button", data_sf_copy="", aria_label=say("parts.copy")) as button:
+        with tag(
+            "button", "", "sf-copy", type="button", data_sf_copy="", aria_label=say("parts.copy")
+        ) as button:
             button.props["title"] = say("parts.copy")
             icon("content_copy")
     return made

@@ -9,7 +9,9 @@ from web.pages.parts.markup import tag
 
 
 def page_header(title: str, sentence: str = "", **fields: object) -> Element:
-    """The title of a page (a key of the texts), a sentence below it; returns the place for buttons at its right."""
+    """The title of a page (a key of the texts), a sentence below it; returns the place for buttons at its
+    right.
+    """
     with tag("div", "", "sf-head"):
         with tag("div", "", "sf-head-words"):
             tag("h1", say(title, **fields))

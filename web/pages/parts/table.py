@@ -31,7 +31,8 @@ def table(
     filtered: bool = False,
     target: Callable[[T], str] | None = None,
 ) -> Element:
-    """A table; on narrow screens each row becomes a block. `caption` (a key) says what it is to those who hear it.
+    """A table; on narrow screens each row becomes a block. `caption` (a key) says what it is to those who
+    hear it.
 
     With `target` the first column of each row is the link to that address, and the whole row leads there.
     """
