@@ -13,11 +13,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from publisher.deployment import Timing
 from publisher.errors import ConfigurationInvalid
+from publisher.scaling import Scaling
 from publisher.settings import Settings
 
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
-NESTED = ("health", "drain", "archive", "secrets")  # fields whose own fields are changed one by one
+MINIMUM = "instances_minimum"  # short for scaling.minimum
+NESTED = ("health", "drain", "archive", "scaling", "secrets")  # their own fields are changed one by one
 
+# What the platform goes by and no instance is launched with: a change of it restarts nothing.
+_THE_PLATFORMS = ("archive", "rotation", "scaling", "smoke_workflow")
 # What the platform itself decides for every instance; a configuration that set it would break isolation or
 # routing.
 _OWN_ARGUMENTS = ("--port", "--listen", "--base-directory", "--database-url", "--cuda-device")
@@ -63,7 +67,7 @@ class Configuration(BaseModel):
     """Everything a service can be told. Unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    instances_minimum: Annotated[int, Field(ge=1, le=64)] = 1
+    scaling: Scaling = Scaling()
     arguments: tuple[str, ...] = ()
     environment: dict[str, str] = Field(default_factory=dict)
     secrets: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)  # name: version of its row
@@ -124,10 +128,13 @@ class Configuration(BaseModel):
 
     def launches_as(self, other: Configuration) -> bool:
         """Whether both mean the same service. Smoke workflow and rotation only concern the way there,
-        and no instance knows how long results are kept.
+        and no instance knows how many there are, or how long results are kept.
         """
-        only_the_way = {"smoke_workflow": None, "rotation": "auto", "archive": ArchiveLimits()}
-        return self.model_copy(update=only_the_way) == other.model_copy(update=only_the_way)
+        return self.with_platform_of(Configuration()) == other.with_platform_of(Configuration())
+
+    def with_platform_of(self, other: Configuration) -> Configuration:
+        """This, but with those fields of `other` that no instance is launched with."""
+        return self.model_copy(update={field: getattr(other, field) for field in _THE_PLATFORMS})
 
     def timing(self, settings: Settings) -> Timing:
         """The numbers of a rotation: these where they are set, the platform's elsewhere."""
@@ -155,11 +162,33 @@ class Configuration(BaseModel):
 def read_configuration(document: Mapping[str, Any]) -> Configuration:
     """Check a whole document. Raises ConfigurationInvalid that names the first bad field."""
     try:
-        return Configuration.model_validate(dict(document))
+        return Configuration.model_validate(_spelled_out(document))
     except ValidationError as problem:
         first = problem.errors(include_url=False)[0]
         field = ".".join(str(part) for part in first["loc"]) or "configuration"
         raise ConfigurationInvalid(field, str(first["msg"])) from None
+
+
+def _spelled_out(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """`scaling.maximum` as a field of `scaling`, and the short name `instances_minimum` as its minimum.
+
+    Raises ConfigurationInvalid when a field is given twice.
+    """
+    found: dict[str, Any] = {}
+    for name, value in fields.items():
+        block, _, field = ("scaling.minimum" if name == MINIMUM else name).partition(".")
+        if not field or block not in NESTED:
+            block, field = name, ""
+        inner = dict(value) if not field and block in NESTED and isinstance(value, Mapping) else None
+        given = {field: value} if field else inner
+        if given is None and block not in found:
+            found[block] = value
+            continue
+        before = found.setdefault(block, {})
+        if given is None or not isinstance(before, dict) or before.keys() & given.keys():
+            raise ConfigurationInvalid(name, "it is given twice")
+        before.update(given)
+    return found
 
 
 def merge(current: Configuration, changes: Mapping[str, Any]) -> Configuration:
@@ -168,7 +197,7 @@ def merge(current: Configuration, changes: Mapping[str, Any]) -> Configuration:
     Raises ConfigurationInvalid.
     """
     document = current.document()
-    for field, value in changes.items():
+    for field, value in _spelled_out(changes).items():
         if isinstance(value, Mapping) and field in NESTED:
             merged = {**document.get(field, {}), **value}
             document[field] = {key: item for key, item in merged.items() if item is not None}

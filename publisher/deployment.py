@@ -156,6 +156,8 @@ class Instance:
     open_calls: int | None = None
     stop_failed_at: datetime | None = None
     stopped_at: datetime | None = None
+    stop_reason: str | None = None  # why it drains or was stopped
+    failed_at: datetime | None = None  # it ended by itself, or never became healthy, outside deployments
     presence: Presence | None = None
     state: InstanceState | None = None
     url: str | None = None

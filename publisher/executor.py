@@ -249,7 +249,7 @@ class Executor:
                 instances.change(tx, [instance_id], **values)
 
     def _stop(self, instance_id: str, why: str, heir: int | None) -> Told:
-        self._m.launcher.stop(self._instance(instance_id), self._write, heir)
+        self._m.launcher.stop(self._instance(instance_id), self._write, heir, why=why)
         publish_routes(self._m.control, self._m.home, self._m.settings)
         return Told(f"Instance {instance_id} was stopped: {why}.")
 

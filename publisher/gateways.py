@@ -43,7 +43,7 @@ class Gateways:
         found = []
         for file in sorted(self._folder.glob("*.json")):
             entry = _read(file)
-            if entry is not None and _runs(int(entry["pid"])):
+            if entry is not None and runs(int(entry["pid"])):
                 found.append(str(entry["url"]))
         return tuple(found)
 
@@ -110,7 +110,8 @@ def _read(file: Path) -> dict[str, Any] | None:
     return entry if isinstance(entry, dict) and {"pid", "url"} <= entry.keys() else None
 
 
-def _runs(pid: int) -> bool:
+def runs(pid: int) -> bool:
+    """Whether a process of that id is there."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

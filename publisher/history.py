@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from publisher.db import deployments, instances, services
+from publisher.db import deployments, fleets, instances, services
 from publisher.db.control import Transaction
+from publisher.db.fleets import Halt
 from publisher.db.services import Service
 from publisher.deployment import Deployment, Event, Instance, Side
-from publisher.routes import accepts
+from publisher.routes import accepts, configuration_in_force
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,8 @@ class ServiceView:
     configuration_version: int
     configuration: Mapping[str, Any]
     active: Deployment | None
+    halted: Halt | None = None  # after a crash loop the fleet starts nothing more
+    fleet_problem: str | None = None  # why the last start outside a deployment could not be made
 
 
 def record_of(tx: Transaction, deployment: Deployment) -> DeploymentRecord:
@@ -67,9 +70,12 @@ def view_of(tx: Transaction, service: Service) -> ServiceView:
     """The service with its live instances and its active deployment."""
     side = deployments.side(tx, service.serving_deployment_id)
     version = side.configuration_version if side else service.configuration_version
-    document = services.configuration(tx, service.id, version)
+    configuration = configuration_in_force(tx, service)
     live = instances.live(tx, service.id)
-    wanted = int(document.get("instances_minimum", 1)) if side and service.stopped_at is None else 0
+    size, fleet = fleets.size(tx, service.id), fleets.state(tx, service.id)
+    wanted = side.instances_wanted if side and service.stopped_at is None else 0
+    if size is not None and size.deployment_id == service.serving_deployment_id:
+        wanted = size.wanted
     return ServiceView(
         name=service.name,
         created_at=service.created_at,
@@ -79,6 +85,8 @@ def view_of(tx: Transaction, service: Service) -> ServiceView:
         instances_accepting=sum(accepts(instance, service) and instance.url is not None for instance in live),
         instances=live,
         configuration_version=version,
-        configuration=document,
+        configuration=configuration.document(),
+        halted=fleet.halt if fleet.halted(service.serving_deployment_id) else None,
+        fleet_problem=fleet.problem,
         active=deployments.active(tx, service.id),
     )

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 from online_runtime.instance.spec import InstanceSpec
 from publisher.clock import Clock
@@ -60,12 +61,12 @@ class Launcher:
             instances.change(tx, [instance.id], started_at=self._clock(), presence=Presence.RUNNING)
             return instances.read(tx, instance.id)
 
-    def stop(self, instance: Instance, write: Write, heir: int | None = None) -> None:
+    def stop(self, instance: Instance, write: Write, heir: int | None = None, *, why: str = "") -> None:
         """Keep the last log lines, end the process, forget its folder.
 
         Only when the process is really gone its slot is free: in the same write a new instance of the
-        deployment `heir` takes it, so that no other service can. Raises DriverError; the slot stays taken
-        then.
+        deployment `heir` takes it, so that no other service can. `why` is kept. Raises DriverError; the slot
+        stays taken then.
         """
         with write() as tx:
             instances.change(tx, [instance.id], log_tail=self.log_tail(instance) or instance.log_tail)
@@ -78,9 +79,8 @@ class Launcher:
             raise
         crash_point("stopped")
         with write() as tx:
-            instances.change(
-                tx, [instance.id], stopped_at=self._clock(), presence=Presence.ABSENT, healthy=False
-            )
+            ended: dict[str, Any] = {"stopped_at": self._clock(), "stop_reason": why or instance.stop_reason}
+            instances.change(tx, [instance.id], **ended, presence=Presence.ABSENT, healthy=False)
             if heir is not None:
                 slot = Slot(instance.slot, instance.gpu)
                 self._create(tx, heir, instances.next_ordinal(tx, heir), slot)

@@ -49,12 +49,14 @@ def accepts(instance: Instance, service: Service) -> bool:
 
 
 def _routes(tx: Transaction, settings: Settings) -> dict[str, ServiceRoute]:
-    tokens = keys.live_hashes(tx)
+    tokens, active = keys.live_hashes(tx), deployments.unfinished_by_service(tx)
     by_service: dict[str, list[Instance]] = {}
     for instance in instances.live(tx):
         by_service.setdefault(instance.service, []).append(instance)
     return {
-        service.name: _route(tx, service, by_service.get(service.name, []), tokens, settings)
+        service.name: _route(
+            tx, service, by_service.get(service.name, []), tokens, settings, busy=service.id in active
+        )
         for service in services.everyone(tx)
     }
 
@@ -65,8 +67,10 @@ def _route(
     live: list[Instance],
     tokens: Mapping[int, list[tuple[str, str]]],
     settings: Settings,
+    *,
+    busy: bool,
 ) -> ServiceRoute:
-    configuration = serving_configuration(tx, service)
+    configuration = configuration_in_force(tx, service)
     wanted = service.serving_deployment_id is not None and service.stopped_at is None
     hold = hold_seconds(configuration, settings)
     calls = settings.hold_calls if configuration.hold_calls is None else configuration.hold_calls
@@ -81,7 +85,13 @@ def _route(
         hold_seconds=hold if wanted else 0.0,  # nobody is on the way to a service that serves nothing
         hold_calls=calls,
         max_body_bytes=configuration.max_body_bytes or settings.max_body_bytes,
+        sleeps=wanted and not busy and configuration.scaling.sleeps and not _there(live, service),
     )
+
+
+def _there(live: list[Instance], service: Service) -> bool:
+    """Whether the serving side has an instance that stays, or one on its way."""
+    return any(i.deployment_id == service.serving_deployment_id and i.drain_since is None for i in live)
 
 
 def hold_seconds(configuration: Configuration, settings: Settings) -> float:
@@ -94,6 +104,13 @@ def serving_configuration(tx: Transaction, service: Service) -> Configuration:
     side = deployments.side(tx, service.serving_deployment_id)
     version = side.configuration_version if side else service.configuration_version
     return read_configuration(services.configuration(tx, service.id, version))
+
+
+def configuration_in_force(tx: Transaction, service: Service) -> Configuration:
+    """As the serving side was launched, with the newest of what concerns the platform alone."""
+    launched = serving_configuration(tx, service)
+    current = services.configuration(tx, service.id, service.configuration_version)
+    return launched.with_platform_of(read_configuration(current))
 
 
 def _written(file: Path) -> RoutingTable | None:

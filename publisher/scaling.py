@@ -24,7 +24,7 @@ _Cooldown = Annotated[float, Field(ge=0, le=86_400)]
 
 
 class Scaling(BaseModel):
-    """The block `scaling` of a configuration. Without `maximum` the number is fixed: `minimum`, at least 1."""
+    """The block `scaling` of a configuration. Without `maximum` the number is fixed, or 0 and 1."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     minimum: Count = 1
@@ -76,10 +76,11 @@ def _bounds(minimum: int, maximum: int | None, line: ScheduledBounds | None) -> 
 @dataclass(frozen=True)
 class Facts:
     """What the number depends on. `present` is the number wanted so far, since `changed_at`; `busy_at` is
-    when the load last needed that many or more.
+    when the load last needed that many or more; `coming` of them have not taken a call yet.
     """
 
     present: int
+    coming: int = 0
     changed_at: datetime | None = None
     busy_at: datetime | None = None
     unfinished_jobs: int = 0
@@ -140,14 +141,14 @@ def _awake_until(scaling: Scaling, facts: Facts) -> datetime | None:
 _Choice = tuple[int, str, datetime | None]
 
 
-def _up(
-    scaling: Scaling, facts: Facts, asked: tuple[int, int, int], goal: int, now: datetime
-) -> _Choice:
+def _up(scaling: Scaling, facts: Facts, asked: tuple[int, int, int], goal: int, now: datetime) -> _Choice:
     low, high, needed = asked
     at_once = max(low, 1)  # the promised minimum, and the first one that anybody waits for
     if facts.present < at_once and goal <= at_once:
         why = f"the minimum is {low}" if goal == low else "somebody calls"
         return goal, why, None
+    if facts.coming and facts.present >= at_once:  # a slow start must not look like too few
+        return facts.present, "more are needed, but some are still starting", None
     rest = _rest(facts.changed_at, scaling.cooldown_up_seconds, now)
     if rest is not None and facts.present >= at_once:
         return facts.present, "more are needed, but the last change is too fresh", rest
@@ -177,5 +178,6 @@ def _rest(since: datetime | None, cooldown_seconds: float, now: datetime) -> dat
 def _because(facts: Facts, needed: int, low: int, high: int) -> str:
     if needed <= low:
         return f"the minimum is {low}"
-    load = f"{facts.unfinished_jobs} unfinished jobs, {facts.open_calls} open and {facts.held_calls} held calls"
+    calls = f"{facts.open_calls} open and {facts.held_calls} held calls"
+    load = f"{facts.unfinished_jobs} unfinished jobs, {calls}"
     return f"{load}, at most {high}" if needed > high else load

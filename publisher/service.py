@@ -253,11 +253,12 @@ class Publisher:
                 old = len(instances.live(tx, service.id))
                 hold = hold_seconds(serving_configuration(tx, service), self._settings)
             taken = instances.taken_slots(tx)
-        wanted = merge(current, request.changes or {})
+            wanted = merge(current, request.changes or {})
+            number = requests.instances_wanted(tx, service, wanted, self._clock())
         smoke = request.smoke_workflow or wanted.smoke_workflow
         plan = Plan(
             request.project,
-            wanted.instances_minimum,
+            number,
             len(detect_slots(self._settings)),
             taken,
             0,
@@ -283,7 +284,7 @@ class Publisher:
             requested_at=now,
             entered_at=now,
             configuration_version=0,
-            instances_wanted=wanted.instances_minimum,
+            instances_wanted=number,
             has_smoke=smoke is not None,
             findings=found.findings,
             known_failing=found.failing,

@@ -52,6 +52,7 @@ class ServiceRoute:
     hold_seconds: float = 0.0  # > 0: calls that find no accepting instance wait this long before 503
     hold_calls: int = 100
     max_body_bytes: int = 100 * 1024 * 1024
+    sleeps: bool = False  # it has no instance until somebody calls
 
     @property
     def accepting(self) -> tuple[RouteInstance, ...]:
@@ -66,7 +67,7 @@ class RoutingTable:
     services: Mapping[str, ServiceRoute] = field(default_factory=lambda: MappingProxyType({}))
 
     def to_json(self) -> str:
-        services = {name: asdict(route) for name, route in self.services.items()}
+        services = {name: _document(route) for name, route in self.services.items()}
         return json.dumps({"format": FORMAT, "version": self.version, "services": services}, indent=1)
 
 
@@ -98,6 +99,13 @@ def read_table(text: str | bytes) -> tuple[RoutingTable, tuple[DroppedEntry, ...
     return RoutingTable(version, MappingProxyType(services)), tuple(dropped)
 
 
+def _document(route: ServiceRoute) -> dict[str, Any]:
+    document = asdict(route)
+    if not route.sleeps:
+        del document["sleeps"]  # a gateway of before this field goes on reading all others
+    return document
+
+
 def _service(name: str, entry: Mapping[str, Any]) -> ServiceRoute:
     if entry["name"] != name:
         raise ValueError(f"the entry is of service {entry['name']!r}")
@@ -122,6 +130,8 @@ def _check_numbers(route: ServiceRoute) -> None:
     """Values of a wrong kind would fail at the first call instead of here."""
     if not isinstance(route.hold_seconds, int | float) or route.hold_seconds < 0:
         raise ValueError(f"hold_seconds is {route.hold_seconds!r}")
+    if not isinstance(route.sleeps, bool):
+        raise ValueError(f"sleeps is {route.sleeps!r}")
     for name in ("hold_calls", "max_body_bytes"):
         if not isinstance(getattr(route, name), int) or getattr(route, name) < 0:
             raise ValueError(f"{name} is {getattr(route, name)!r}")

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from online_runtime.jobs.sqlite_file import sqlite_engine
 from publisher.db.tables import DeploymentRow
+from publisher.db.touched import MarkingSession
 from publisher.errors import ControlTooNew, LeaseLost
 
 Transaction = Session  # what the functions of publisher.db take; opaque to everyone else
@@ -43,8 +44,9 @@ class Control:
     @contextmanager
     def write(self) -> Iterator[Transaction]:
         """All or nothing. On SQLite writers queue up here instead of failing in the middle."""
-        with Session(self._writes, expire_on_commit=False) as session, session.begin():
+        with MarkingSession(self._writes, expire_on_commit=False) as session, session.begin():
             yield session
+            session.mark()
 
     @contextmanager
     def fenced(self, deployment_id: int, lease_token: int) -> Iterator[Transaction]:

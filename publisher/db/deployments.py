@@ -46,6 +46,7 @@ class Asked:
     rolls_back_to: int | None = None
     known_failing: tuple[str, ...] = ()
     accepted: tuple[str, ...] = ()
+    instances_wanted: int = 1
 
 
 def create(tx: Transaction, asked: Asked, now: datetime) -> Deployment:
@@ -76,6 +77,7 @@ def create(tx: Transaction, asked: Asked, now: datetime) -> Deployment:
         rolls_back_to=asked.rolls_back_to,
         known_failing=list(asked.known_failing),
         accepted=list(asked.accepted),
+        instances_wanted=asked.instances_wanted,
         outcome="",
         stumbles=0,
         lease_token=0,
@@ -258,15 +260,22 @@ def side(tx: Transaction, deployment_id: int | None) -> Side | None:
     row = None if deployment_id is None else tx.get(DeploymentRow, deployment_id)
     if row is None or row.snapshot_id is None or row.snapshot_number is None:
         return None
-    document = tx.get_one(ConfigurationRow, (row.service_id, row.configuration_version)).document
     return Side(
         row.id,
         row.number,
         row.snapshot_id,
         row.snapshot_number,
         row.configuration_version,
-        int(document.get("instances_minimum", 1)),
+        _instances_wanted(tx, row),
     )
+
+
+def _instances_wanted(tx: Transaction, row: DeploymentRow) -> int:
+    """How many it brought up; records of before the number was kept go by their configuration."""
+    if row.instances_wanted is not None:
+        return row.instances_wanted
+    document = tx.get_one(ConfigurationRow, (row.service_id, row.configuration_version)).document
+    return int(document.get("instances_minimum", 1))
 
 
 def _deployment(tx: Transaction, row: DeploymentRow) -> Deployment:
@@ -285,7 +294,7 @@ def _deployment(tx: Transaction, row: DeploymentRow) -> Deployment:
         requested_at=row.requested_at,
         entered_at=row.entered_at,
         configuration_version=row.configuration_version,
-        instances_wanted=int(document.get("instances_minimum", 1)),
+        instances_wanted=_instances_wanted(tx, row),
         has_smoke=bool(row.smoke_workflow or document.get("smoke_workflow")),
         same_configuration=row.same_configuration,
         snapshot_reference=row.snapshot_reference,

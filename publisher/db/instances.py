@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from online_runtime.instance.spec import InstanceState
+from publisher.db import moments
 from publisher.db.control import Transaction
 from publisher.db.tables import DeploymentRow, InstanceRow, ServiceRow
 from publisher.deployment import Instance
@@ -55,6 +56,7 @@ def create(tx: Transaction, birth: Birth, now: datetime) -> Instance:
     )
     tx.add(row)
     tx.flush()
+    moments.born(tx, row)
     return _instance(tx, row)
 
 
@@ -111,10 +113,17 @@ def taken_slots(tx: Transaction) -> dict[int, str]:
     return {row.slot: row.id for row in rows}
 
 
-def ended_since(tx: Transaction, deployment_id: int, since: datetime) -> int:
-    """How many instances of a deployment ended after `since`."""
-    where = (InstanceRow.deployment_id == deployment_id, InstanceRow.stopped_at >= since)
+def failed_since(tx: Transaction, deployment_id: int, since: datetime) -> int:
+    """How many instances of a deployment ended by themselves, or never became healthy, after `since`."""
+    where = (InstanceRow.deployment_id == deployment_id, InstanceRow.failed_at >= since)
     return tx.scalar(select(func.count()).select_from(InstanceRow).where(*where)) or 0
+
+
+def last_failure(tx: Transaction, deployment_id: int) -> str | None:
+    """The problem of the instance of a deployment that failed last."""
+    where = (InstanceRow.deployment_id == deployment_id, InstanceRow.failed_at.is_not(None))
+    query = select(InstanceRow.problem).where(*where).order_by(InstanceRow.failed_at.desc())
+    return tx.scalar(query.limit(1))
 
 
 def wanted_ids(tx: Transaction) -> frozenset[str]:
@@ -123,9 +132,13 @@ def wanted_ids(tx: Transaction) -> frozenset[str]:
 
 
 def change(tx: Transaction, instance_ids: Iterable[str], **values: Any) -> None:
-    """Set columns of some instances. Values are plain, as in publisher.deployment.Instance."""
+    """Set columns of some instances, and keep what that means for their lives.
+
+    Values are plain, as in publisher.deployment.Instance.
+    """
     for instance_id in instance_ids:
         row = tx.get_one(InstanceRow, instance_id)
+        moments.lived(tx, row, values)
         for column, value in values.items():
             setattr(row, column, list(value) if isinstance(value, tuple) else value)
     tx.flush()
@@ -153,6 +166,8 @@ def _instance(tx: Transaction, row: InstanceRow) -> Instance:
         open_calls=row.open_calls,
         stop_failed_at=row.stop_failed_at,
         stopped_at=row.stopped_at,
+        stop_reason=row.stop_reason,
+        failed_at=row.failed_at,
         presence=None if row.presence is None else Presence(row.presence),
         state=None if row.state is None else InstanceState(row.state),
         url=row.url,

@@ -50,6 +50,11 @@ def read(tx: Transaction, name: str) -> Service:
     return service
 
 
+def numbered(tx: Transaction, service_id: int) -> Service:
+    """The service of that row id."""
+    return _service(tx.get_one(ServiceRow, service_id))
+
+
 def everyone(tx: Transaction) -> tuple[Service, ...]:
     """All services by name."""
     return tuple(_service(row) for row in tx.scalars(select(ServiceRow).order_by(ServiceRow.name)))

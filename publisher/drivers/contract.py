@@ -55,5 +55,10 @@ class Driver(Protocol):
     def list(self) -> tuple[str, ...]:
         """Ids of all instances this driver knows, running or ended."""
 
+    def changes(self) -> frozenset[str] | None:
+        """Ids of instances whose observation became another since this was last asked; None when this driver
+        cannot tell, so that each has to be looked at. Telling too many is harmless, too few is not.
+        """
+
     def remove(self, instance_id: str) -> None:
         """Forget an ended instance: its private layer and folder. Refuses a running one with StillRunning."""

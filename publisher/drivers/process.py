@@ -128,6 +128,9 @@ class ProcessDriver:
         """Ids of all instances whose folders exist, running or ended, sorted."""
         return known_ids(self._instances)
 
+    def changes(self) -> None:
+        """None: agents are asked at their doors; nothing tells when they would answer otherwise."""
+
     def remove(self, instance_id: str) -> None:
         """Delete an ended instance's folder, its private layer included.
 

@@ -55,5 +55,10 @@ def _runs_already(s: Situation) -> bool:
     d = s.deployment
     if d.previous is None or not d.same_configuration or d.previous.snapshot_id != d.snapshot_id:
         return False
-    serving = [i for i in s.old if i.deployment_id == d.previous.deployment_id and i.healthy and not i.gone]
-    return len(serving) >= d.instances_wanted
+    serving = [
+        i
+        for i in s.old
+        if i.deployment_id == d.previous.deployment_id and i.healthy and not i.gone and i.drain_since is None
+    ]
+    # A new bound alone restarts nothing: the fleet goes to the new number by itself.
+    return len(serving) >= min(d.instances_wanted, d.previous.instances_wanted)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ class FakeDriver:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self.secrets: dict[str, Mapping[str, str]] = {}  # by instance id; never written down
         root.mkdir(parents=True, exist_ok=True)
 
     def behave(self, pattern: str = "*", **behaviour: Any) -> None:
@@ -37,6 +39,7 @@ class FakeDriver:
         if self._behaviour(spec.instance_id).get("refuses_start"):
             raise StartFailed(spec.instance_id, "the fake was told to refuse")
         if not self._file(spec.instance_id).exists():
+            self.secrets[spec.instance_id] = spec.secrets
             self._count("created", spec.instance_id)
             self._write(self._file(spec.instance_id), {"spec": json.loads(spec.to_json()), "running": True})
 
@@ -64,6 +67,9 @@ class FakeDriver:
 
     def list(self) -> tuple[str, ...]:
         return tuple(sorted(file.name.removesuffix(".instance") for file in self._root.glob("*.instance")))
+
+    def changes(self) -> None:
+        return None
 
     def remove(self, instance_id: str) -> None:
         held = self._read(instance_id)
