@@ -11,25 +11,26 @@ if TYPE_CHECKING:
     from publisher.snapshots import Frozen
     from snapshotter.describe.description import SnapshotDescription
     from snapshotter.diff import SnapshotDiff
+    from snapshotter.freeze import OnProgress
     from snapshotter.manifest import Snapshot
-    from snapshotter.verify import VerifyReport
 
 
-def freeze_workstation(here: Installation, project: str) -> Frozen:
+def freeze_workstation(here: Installation, project: str, progress: OnProgress | None = None) -> Frozen:
     """Freeze a workstation as a deployment would. Raises SnapshotterError and WorkstationError."""
     from workstation.project import read_project
 
     read_project(here.home, project)
-    return described_snapshots(here).freeze(project)
+    return described_snapshots(here, progress).freeze(project)
 
 
-def described_snapshots(here: Installation) -> ProjectSnapshots:
+def described_snapshots(here: Installation, progress: OnProgress | None = None) -> ProjectSnapshots:
     """Freezing and comparing, with the models that the services' smoke workflows name."""
     from publisher.freezing import ProjectSnapshots, smoke_workflows
 
     # A home that never served anything is not given a control database for this.
     served = here.chosen.platform.database_url or (here.home.root / "control.db").exists()
-    return ProjectSnapshots(here.home, smoke_workflow_of=smoke_workflows(here.control) if served else None)
+    smoke = smoke_workflows(here.control) if served else None
+    return ProjectSnapshots(here.home, progress, smoke_workflow_of=smoke)
 
 
 def found_snapshot(here: Installation, project: str, reference: str) -> Snapshot:
@@ -61,12 +62,3 @@ def described_snapshot(here: Installation, project: str, reference: str) -> Snap
     one = found_snapshot(here, project, reference)
     earlier = list_snapshots(here.home.project(project).snapshots)
     return describe(Store(here.home.store), here.home, one, earlier)
-
-
-def verify_snapshot(here: Installation, project: str, reference: str) -> tuple[Snapshot, VerifyReport]:
-    """Read every byte of one snapshot again."""
-    from snapshotter.objects import Store
-    from snapshotter.verify import verify
-
-    found = found_snapshot(here, project, reference)
-    return found, verify(Store(here.home.store), found)

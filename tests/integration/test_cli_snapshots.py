@@ -197,6 +197,19 @@ class Door:
         self._server.should_exit = True
         self._thread.join(LIMIT_SECONDS)
 
+    def events(self, path: str) -> list[tuple[str, Any]]:
+        """The events of a POST, in order."""
+        port = self._server.servers[0].sockets[0].getsockname()[1]
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=LIMIT_SECONDS)
+        try:
+            headers = {"Authorization": self._sign, "Accept": "text/event-stream"}
+            connection.request("POST", path, headers=headers)
+            blocks = connection.getresponse().read().decode().strip().split("\n\n")
+        finally:
+            connection.close()
+        parts = [block.partition("\ndata: ") for block in blocks]
+        return [(kind.removeprefix("event: "), json.loads(data)) for kind, _, data in parts]
+
     def ask(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
         port = self._server.servers[0].sockets[0].getsockname()[1]
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=LIMIT_SECONDS)
@@ -230,3 +243,44 @@ def test_the_api_offers_the_same(house: House) -> None:
         assert status == 200 and swept["objects"] >= 1
         assert door.ask("POST", f"{at}/2/verify?heal=true")[1]["ok"]
         assert door.ask("POST", f"{at}/prune", {"keep_last": -1})[0] == 422
+
+
+def test_the_api_tells_of_a_snapshot_what_the_command_line_tells(house: House) -> None:
+    house.freeze("one")
+    house.freeze("two")
+    at = "/api/v1/projects/studio/snapshots"
+    with Door(house.home.root) as door:
+        status, shown = door.ask("GET", f"{at}/2")
+        assert (status, shown) == (200, house.json("snapshot", "show", "studio", "2"))
+        assert shown["parent_snapshot"]["number"] == 1 and shown["models"] == []
+        house.edit("three")
+        _, between = door.ask("GET", f"{at}/2/diff?against=1")
+        assert between["difference"] == house.json("snapshot", "diff", "studio", "1", "2")
+        _, now = door.ask("GET", f"{at}/2/diff")
+        assert "stamp" in " ".join(now["lines"])
+        assert now["difference"] == house.json("snapshot", "diff", "studio", "2")
+        _, every = door.ask("POST", f"{at}/verify")
+        assert every["ok"] and [name[0] for name in every["snapshots"]] == ["2", "1"]
+        (house.home.store / "objects").rename(house.home.store / "away")
+        (house.home.store / "objects").mkdir()
+        _, damaged = door.ask("POST", f"{at}/2/verify")
+        assert not damaged["ok"] and damaged["damaged"]
+
+
+def test_the_api_tells_the_progress_of_long_work_to_whoever_asks_for_events(house: House) -> None:
+    house.edit("one")
+    at = "/api/v1/projects/studio/snapshots"
+    with Door(house.home.root) as door:
+        *_, (kind, made) = door.events(at)
+        assert (kind, made["number"], made["new"]) == ("end", 1, True)
+        house.edit("two")
+        (house.plugin / "large.bin").write_bytes(os.urandom(200 << 20))
+        *progress, (kind, made) = door.events(at)
+        assert (kind, made["number"]) == ("end", 2)
+        assert {name for name, _ in progress} == {"progress"}
+        assert {step["phase"] for _, step in progress} <= {"scan", "read", "publish"}
+        *_, (kind, done) = door.events(f"{at}/1/restore")
+        assert (kind, done["kept"]["number"]) == ("end", 2)
+        assert (house.plugin / "__init__.py").read_text().endswith("# one\n")
+        ((kind, problem),) = door.events(f"{at}/9/restore")
+        assert (kind, problem["status"], "9" in problem["detail"]) == ("problem", 404, True)

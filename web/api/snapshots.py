@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, status
+from fastapi import APIRouter, Query, Request, status
 from pydantic import BaseModel, ConfigDict, Field
 
 from snapshotter.catalogue import list_snapshots
@@ -13,8 +13,10 @@ from snapshotter.collection import MINIMUM_AGE_SECONDS
 from snapshotter.manifest import Snapshot
 from snapshotter.retention import Policy
 from web.api.person import Here
+from web.api.told import told
+from web.installation import Installation
 from web.plain import plain
-from web.snapshots import diff_snapshots, found_snapshot, freeze_workstation, verify_snapshot
+from web.snapshots import described_snapshot, diff_snapshots, found_snapshot, freeze_workstation
 from web.upkeep import (
     collect_garbage,
     delete_snapshot,
@@ -25,6 +27,7 @@ from web.upkeep import (
     restore_snapshot,
     restored_facts,
     verdict_facts,
+    verify_chosen,
 )
 from workstation.project import read_project
 
@@ -60,36 +63,58 @@ def all_snapshots(project: str, here: Here) -> list[Snapshot]:
 
 
 @router.post("", status_code=status.HTTP_201_CREATED)
-def create(project: str, here: Here) -> Any:
-    """Freeze the workstation. `new` is false when nothing changed since the newest snapshot."""
-    return plain(freeze_workstation(here, project))
+async def create(project: str, here: Here, request: Request) -> Any:
+    """Freeze the workstation. `new` is false when nothing changed since the newest snapshot.
+
+    With `Accept: text/event-stream` its progress is told first.
+    """
+    return await told(request, lambda tell: plain(freeze_workstation(here, project, tell)))
 
 
 @router.get("/{snapshot}")
 def show(project: str, snapshot: str, here: Here) -> Any:
-    """One snapshot, by number, the start of its id, or `latest`, with all its facts."""
-    return plain(found_snapshot(here, project, snapshot))
+    """One snapshot, by number, the start of its id, or `latest`: its facts, models, and what it brought."""
+    return plain(described_snapshot(here, project, snapshot))
 
 
 @router.get("/{snapshot}/diff")
-def diff(project: str, snapshot: str, against: str, here: Here) -> Any:
-    """What differs from the snapshot `against` to this one."""
-    found = diff_snapshots(here, project, against, snapshot)
+def diff(
+    project: str,
+    snapshot: str,
+    here: Here,
+    against: Annotated[
+        str | None,
+        Query(description="An earlier snapshot; without, this one is compared with the workstation."),
+    ] = None,
+) -> Any:
+    """What differs from `against` to this snapshot; or from this snapshot to the workstation as it is now."""
+    old, new = (snapshot, None) if against is None else (against, snapshot)
+    found = diff_snapshots(here, project, old, new)
     return {"lines": list(found.lines()), "difference": plain(found)}
+
+
+@router.post("/verify")
+def verify_every(project: str, here: Here, heal: bool = False) -> Any:
+    """Read every byte of all snapshots again, shared ones once, and name what is damaged."""
+    return _verified(here, project, None, heal=heal)
 
 
 @router.post("/{snapshot}/verify")
 def verify(project: str, snapshot: str, here: Here, heal: bool = False) -> Any:
     """Read every byte again and name what is damaged; `heal` gives back what a workstation still has."""
+    one = found_snapshot(here, project, snapshot)
+    return {"snapshot": one.id, **_verified(here, project, one.id, heal=heal)}
+
+
+def _verified(here: Installation, project: str, reference: str | None, *, heal: bool) -> dict[str, Any]:
     if heal:
-        done = heal_snapshots(here, project, snapshot)
-        found, report = found_snapshot(here, project, snapshot), done.after
-        healed, users = done.healed, done.used_by
+        done = heal_snapshots(here, project, reference)
+        report, healed, users = done.after, list(done.healed), done.used_by
     else:
-        found, report = verify_snapshot(here, project, snapshot)
-        healed, users = (), {damage.object: damage.snapshots for damage in report.damages}
-    answer = {"snapshot": found.id, "ok": report.ok, "damaged": plain(report.damages)}
-    return {**answer, "healed": list(healed), "used_by": plain(users)}
+        report, healed = verify_chosen(here, project, reference), []
+        users = {damage.object: damage.snapshots for damage in report.damages}
+    answer = {"snapshots": list(report.snapshots), "ok": report.ok, "damaged": plain(report.damages)}
+    return {**answer, "healed": healed, "used_by": plain(users)}
 
 
 @router.get("/{snapshot}/restore")
@@ -99,9 +124,12 @@ def preview(project: str, snapshot: str, here: Here) -> Any:
 
 
 @router.post("/{snapshot}/restore")
-def restore(project: str, snapshot: str, here: Here) -> Any:
-    """Put this snapshot back into the workstation; `kept` is the snapshot of the state before."""
-    return restored_facts(restore_snapshot(here, project, snapshot))
+async def restore(project: str, snapshot: str, here: Here, request: Request) -> Any:
+    """Put this snapshot back into the workstation; `kept` is the snapshot of the state before.
+
+    With `Accept: text/event-stream` its progress is told first.
+    """
+    return await told(request, lambda tell: restored_facts(restore_snapshot(here, project, snapshot, tell)))
 
 
 @router.delete("/{snapshot}", status_code=status.HTTP_204_NO_CONTENT)
