@@ -23,7 +23,7 @@ def objects(store: Store) -> list[Path]:
     return sorted((store.root / "objects").glob("*/*"))
 
 
-@pytest.mark.parametrize("size", [0, 10, 3 << 20])
+@pytest.mark.parametrize("size", [0, 10, 3 << 20, 2 * copying.BEHIND_BYTES + 5])
 def test_an_object_is_read_only_keeps_its_mtime_and_is_stored_once(
     store: Store, tmp_path: Path, size: int
 ) -> None:
