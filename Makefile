@@ -4,14 +4,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-EXTRAS := engine,frontend,dev
+EXTRAS := engine,frontend,postgres,redis,dev
 
 # uv reads its own variable for extra wheel folders; a machine that tells pip should not have to say it twice.
 comma := ,
 space := $(subst ,, )
 export UV_FIND_LINKS ?= $(subst $(space),$(comma),$(strip $(PIP_FIND_LINKS)))
 
-PACKAGES := workstation snapshotter online_runtime publisher web
+# Tests, demo and bench start hundreds of interpreters; without byte code each of them compiles every library anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help setup demo test test-fast check format bench clean
 
@@ -33,7 +34,7 @@ test: $(READY)  ## every test: real processes, real git, real uv, real engine
 	$(BIN)/python -m pytest --durations=15
 
 test-fast: $(READY)  ## what needs no torch and no long-lived process
-	$(BIN)/python -m pytest -m 'not slow'
+	$(BIN)/python -m pytest -m 'not slow' -n 2 --dist worksteal
 
 check: $(READY)  ## format, lint, types, import layers
 	$(BIN)/ruff format --check .
