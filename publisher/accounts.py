@@ -6,6 +6,7 @@ Passwords are argon2 hashes, API keys SHA-256 of random secrets.
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 from enum import StrEnum
 
@@ -13,12 +14,14 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from publisher.clock import Clock, utc_now
-from publisher.db import keys
-from publisher.db.control import Control, UniqueRuleBroken
+from publisher.db import keys, sessions
+from publisher.db.control import Control, Transaction, UniqueRuleBroken
 from publisher.db.keys import Account, ApiKeyView
-from publisher.errors import AccountExists
+from publisher.errors import AccountExists, AccountNotFound, BadAccountName, LastAdmin, PasswordTooShort
 
 FIRST_ADMIN = "admin"
+PASSWORD_LETTERS = 10  # the least; a longer one that can be remembered is worth more than odd letters
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,62}")
 
 
 class Role(StrEnum):
@@ -46,7 +49,10 @@ class Accounts:
         return password
 
     def create(self, name: str, role: Role, password: str) -> Account:
-        """Raises AccountExists."""
+        """Raises AccountExists, BadAccountName, PasswordTooShort."""
+        if not NAME.fullmatch(name):
+            raise BadAccountName(name)
+        _check(password)
         try:
             with self._control.write() as tx:
                 return keys.add_account(tx, name, role, self._hasher.hash(password), self._clock())
@@ -64,9 +70,31 @@ class Accounts:
         return account
 
     def set_password(self, account: Account, password: str) -> None:
-        """Replace its password."""
+        """Replace its password; it is signed out everywhere. Raises PasswordTooShort."""
+        _check(password)
         with self._control.write() as tx:
             keys.set_password(tx, account.id, self._hasher.hash(password))
+            sessions.end_all(tx, account.id)
+
+    def find(self, name: str) -> Account:
+        """Raises AccountNotFound, which names those that exist."""
+        with self._control.read() as tx:
+            return self._named(tx, name)
+
+    def set_role(self, name: str, role: Role) -> Account:
+        """Give an account another role, which counts from its next call on.
+
+        Raises AccountNotFound, and LastAdmin when nobody would be left to give roles.
+        """
+        with self._control.write() as tx:
+            account = self._another_admin_than(tx, name) if role is not Role.ADMIN else self._named(tx, name)
+            keys.set_role(tx, account.id, role)
+            return keys.account(tx, account.id)
+
+    def remove(self, name: str) -> None:
+        """Remove an account with its keys and sessions. Raises AccountNotFound, LastAdmin."""
+        with self._control.write() as tx:
+            keys.remove_account(tx, self._another_admin_than(tx, name).id)
 
     def everyone(self) -> tuple[Account, ...]:
         """All accounts by name."""
@@ -82,10 +110,38 @@ class Accounts:
             )
         return view, secret
 
+    def api_keys(self, account: Account) -> tuple[ApiKeyView, ...]:
+        """The keys of an account, revoked ones too, newest first."""
+        with self._control.read() as tx:
+            return keys.api_keys(tx, account.id)
+
+    def revoke_api_key(self, account: Account, key_id: str) -> None:
+        """Raises ApiKeyNotFound when it is not a good key of this account."""
+        with self._control.write() as tx:
+            keys.revoke_api_key(tx, account.id, key_id, self._clock())
+
     def by_api_key(self, secret: str) -> Account | None:
         """Whose key this is; None when it is nobody's, or revoked."""
         with self._control.read() as tx:
             return keys.account_of_key(tx, _digest(secret))
+
+    def _named(self, tx: Transaction, name: str) -> Account:
+        found = keys.find_account(tx, name)
+        if found is None:
+            raise AccountNotFound(name, [one.name for one in keys.accounts(tx)])
+        return found
+
+    def _another_admin_than(self, tx: Transaction, name: str) -> Account:
+        account = self._named(tx, name)
+        admins = [one.name for one in keys.accounts(tx) if one.role == Role.ADMIN]
+        if admins == [name]:
+            raise LastAdmin(name)
+        return account
+
+
+def _check(password: str) -> None:
+    if len(password) < PASSWORD_LETTERS:
+        raise PasswordTooShort(PASSWORD_LETTERS)
 
 
 def _digest(secret: str) -> str:

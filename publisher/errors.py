@@ -9,6 +9,11 @@ PublisherError
 ├── InstanceNotFound
 ├── TokenNotFound
 ├── AccountExists
+├── AccountNotFound
+├── BadAccountName
+├── LastAdmin
+├── PasswordTooShort
+├── ApiKeyNotFound
 ├── DeploymentInProgress
 ├── CancelTooLate
 ├── RollbackRefused
@@ -104,6 +109,50 @@ class AccountExists(PublisherError):
     def __init__(self, name: str) -> None:
         self.name = name
         super().__init__(f"There is already an account {name!r}. Choose another name or set its password.")
+
+
+class AccountNotFound(PublisherError):
+    """No account of that name."""
+
+    def __init__(self, name: str, existing: Iterable[str]) -> None:
+        self.name, self.existing = name, tuple(existing)
+        known = ", ".join(self.existing) or "none yet: the first `stillframe up` makes admin"
+        super().__init__(f"There is no account {name!r} (accounts: {known}).")
+
+
+class BadAccountName(PublisherError):
+    """A name that cannot be an account's."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(
+            f"{name!r} cannot name an account: use letters, digits and . _ @ - (at most 63, "
+            "a letter or digit first)."
+        )
+
+
+class LastAdmin(PublisherError):
+    """The only admin cannot be removed or given a lesser role. Nothing was changed."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"{name} is the only admin: make another account admin first.")
+
+
+class PasswordTooShort(PublisherError):
+    """A password that is guessed too soon. Nothing was changed."""
+
+    def __init__(self, least: int) -> None:
+        self.least = least
+        super().__init__(f"The password is too short: give it at least {least} characters.")
+
+
+class ApiKeyNotFound(PublisherError):
+    """The account has no such API key, or it is revoked already."""
+
+    def __init__(self, key_id: str) -> None:
+        self.key_id = key_id
+        super().__init__(f"You have no API key {key_id} that is good. List your keys first.")
 
 
 class DeploymentInProgress(PublisherError):

@@ -13,7 +13,6 @@ WebError
 ├── PortTaken
 ├── PartDidNotStart
 ├── CredentialsWrong
-├── AccountNotFound
 ├── TooManyAttempts
 ├── OriginRefused
 ├── NotAllowed
@@ -162,15 +161,6 @@ class CredentialsWrong(WebError):
         )
 
 
-class AccountNotFound(WebError):
-    """No account of that name."""
-
-    def __init__(self, name: str, existing: Sequence[str]) -> None:
-        self.name, self.existing = name, tuple(existing)
-        known = ", ".join(existing) or "none yet: the first `stillframe up` makes admin"
-        super().__init__(f"There is no account {name!r} (accounts: {known}).")
-
-
 class TooManyAttempts(WebError):
     """Too many wrong passwords from one address."""
 
@@ -193,7 +183,7 @@ class OriginRefused(WebError):
 
 
 class NotAllowed(WebError):
-    """Somebody who signed in asked for what their role may not do. It was not done, and is in the audit log."""
+    """Somebody asked for what their role may not do. It was not done, and stands in the audit log."""
 
     def __init__(self, name: str, role: str, needed: str, action: str) -> None:
         self.name, self.role, self.needed, self.action = name, role, needed, action

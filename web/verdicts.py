@@ -65,7 +65,7 @@ _TABLE: Mapping[Verdict, Mapping[str, str]] = {
         "EngineSourceUnusable RequirementsUnreadable NotJson UiFormatWorkflow EmptyWorkflow HomeUnreadable",
         "snapshotter.errors": "AmbiguousSnapshot",
         "online_runtime.gateway.errors": "BadSetting",
-        "publisher.errors": "ConfigurationInvalid NotAcceptable",
+        "publisher.errors": "BadAccountName PasswordTooShort ConfigurationInvalid NotAcceptable",
         "web.errors": "SettingRefused UnknownSetting BadSetting RequestRefused FileUnreadable NodesUnknown",
     },
     Verdict(413, BAD_INPUT): {
@@ -74,12 +74,14 @@ _TABLE: Mapping[Verdict, Mapping[str, str]] = {
         "web.errors": "BodyTooLarge CallTooLarge",
     },
     Verdict(404, NOT_FOUND): {
+        "web.editor.errors": "TemplateNotFound",
         "workstation.errors": "ProjectNotFound BaseNotFound PluginNotFound PackageNotInstalled",
         "snapshotter.errors": "SnapshotNotFound",
         "online_runtime.gateway.errors": "UnknownPath UnknownService PromptUnknown FileMissing",
-        "publisher.errors": "ServiceNotFound DeploymentNotFound InstanceNotFound TokenNotFound "
+        "publisher.errors": "AccountNotFound ApiKeyNotFound ServiceNotFound DeploymentNotFound "
+        "InstanceNotFound TokenNotFound "
         "ConfigurationNotFound SecretNotFound",
-        "web.errors": "HomeNotFound CallNotFound AccountNotFound",
+        "web.errors": "HomeNotFound CallNotFound",
     },
     Verdict(422, NOT_FOUND): {"web.errors": "ModelsMissing"},
     Verdict(409, CONFLICT): {
@@ -98,7 +100,7 @@ _TABLE: Mapping[Verdict, Mapping[str, str]] = {
         "workstation.errors": "PluginPinned PluginHasLocalEdits PluginNotUpdatable ProtectedChange "
         "DependencyConflict RequirementsDoNotResolve ModelKeepsChanging",
         "snapshotter.errors": "NotFreezable FileKeepsChanging WorkstationKeepsChanging NotRestorable",
-        "publisher.errors": "RollbackRefused NothingDeployed NoFreeSlot",
+        "publisher.errors": "LastAdmin RollbackRefused NothingDeployed NoFreeSlot",
         "web.errors": "AnswerNeeded Declined",
     },
     Verdict(422, REFUSED): {"online_runtime.jobs.errors": "IdempotencyKeyReused"},
@@ -116,8 +118,8 @@ _TABLE: Mapping[Verdict, Mapping[str, str]] = {
         "web.editor.errors": "FrontendNotInstalled EngineGone",
         "workstation.errors": "WorkstationNotRunning",
         "online_runtime.gateway.errors": "NoInstance JobsUnavailable",
-        "web.errors": "ConsoleNotLoaded PlatformNotRunning WorkerNotRunning DoorUnreachable EngineUnreachable "
-        "CallUnavailable",
+        "web.errors": "ConsoleNotLoaded PlatformNotRunning WorkerNotRunning DoorUnreachable "
+        "EngineUnreachable CallUnavailable",
     },
     Verdict(502, OUTSIDE): {
         "snapshotter.transfer.errors": "UrlFailed",

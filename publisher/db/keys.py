@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from publisher.db.control import Transaction
-from publisher.db.tables import AccountRow, ApiKeyRow, ServiceTokenRow
-from publisher.errors import TokenNotFound
+from publisher.db.tables import AccountRow, ApiKeyRow, ServiceTokenRow, SessionRow
+from publisher.errors import ApiKeyNotFound, TokenNotFound
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,25 @@ def set_password(tx: Transaction, account_id: int, password_hash: str) -> None:
     tx.flush()
 
 
+def account(tx: Transaction, account_id: int) -> Account:
+    """The account of that row id."""
+    return _account(tx.get_one(AccountRow, account_id))
+
+
+def set_role(tx: Transaction, account_id: int, role: str) -> None:
+    """Give an account another role."""
+    tx.get_one(AccountRow, account_id).role = role
+    tx.flush()
+
+
+def remove_account(tx: Transaction, account_id: int) -> None:
+    """Remove an account with its keys and sessions. What it did stays on record under its name."""
+    for table in (ApiKeyRow, SessionRow):
+        tx.execute(delete(table).where(table.account_id == account_id))
+    tx.delete(tx.get_one(AccountRow, account_id))
+    tx.flush()
+
+
 def add_api_key(
     tx: Transaction, account_id: int, key_id: str, name: str, sha256: str, now: datetime
 ) -> ApiKeyView:
@@ -115,6 +134,21 @@ def add_api_key(
     tx.add(row)
     tx.flush()
     return _api_key(tx, row)
+
+
+def api_keys(tx: Transaction, account_id: int) -> tuple[ApiKeyView, ...]:
+    """All keys of an account, revoked ones too, newest first."""
+    query = select(ApiKeyRow).where(ApiKeyRow.account_id == account_id)
+    return tuple(_api_key(tx, row) for row in tx.scalars(query.order_by(ApiKeyRow.created_at.desc())))
+
+
+def revoke_api_key(tx: Transaction, account_id: int, key_id: str, now: datetime) -> None:
+    """Raises ApiKeyNotFound when the account has no such good key."""
+    row = tx.get(ApiKeyRow, key_id)
+    if row is None or row.account_id != account_id or row.revoked_at is not None:
+        raise ApiKeyNotFound(key_id)
+    row.revoked_at = now
+    tx.flush()
 
 
 def account_of_key(tx: Transaction, sha256: str) -> Account | None:

@@ -41,12 +41,8 @@ def new_password(
     from publisher.accounts import Accounts
     from web.cli.opening import opened
     from web.cli.output import show
-    from web.errors import AccountNotFound
 
     accounts = Accounts(opened(home).control)
-    existing = {one.name: one for one in accounts.everyone()}
-    if name not in existing:
-        raise AccountNotFound(name, sorted(existing))
     password = secrets.token_urlsafe(18)
-    accounts.set_password(existing[name], password)
+    accounts.set_password(accounts.find(name), password)
     show({"name": name, "password": password}, f"The new password of {name} is {password}", as_json=as_json)
