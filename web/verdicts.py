@@ -148,7 +148,11 @@ _TABLE: Mapping[Verdict, Mapping[str, str]] = {
     Verdict(403, DENIED): {"web.errors": "OriginRefused NotAllowed"},
     Verdict(429, DENIED): {"web.errors": "TooManyAttempts"},
     Verdict(499, INTERRUPTED): {"online_runtime.gateway.errors": "CallerGone"},
-    Verdict(504, TIMED_OUT): {"workstation.errors": "NotReady", "web.errors": "WaitedTooLong"},
+    Verdict(504, TIMED_OUT): {
+        "snapshotter.transfer.errors": "UrlSilent",
+        "workstation.errors": "NotReady",
+        "web.errors": "WaitedTooLong",
+    },
 }
 VERDICTS: Mapping[str, Verdict] = {
     f"{module}.{name}": verdict

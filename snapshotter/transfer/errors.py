@@ -11,6 +11,7 @@ SnapshotterError
     ├── ArchiveRefused       holds what no export holds
     ├── UrlUnusable          no such protocol, or no URL
     ├── UrlFailed            the other side did not do what was asked
+    ├── UrlSilent            the other side did not answer
     ├── UrlTooNew
     └── UrlIncomplete        an object at the URL is missing or damaged
 
@@ -148,6 +149,20 @@ class UrlFailed(TransferError):
         return (
             f"{self.doing} at {self.url} failed ({self.reason}). What arrived is kept: run the same command "
             "again to go on."
+        )
+
+
+class UrlSilent(TransferError):
+    """The other side took what was asked, and said nothing for as long as anybody waits."""
+
+    def __init__(self, url: str, doing: str, limit_seconds: float) -> None:
+        super().__init__(url, doing, limit_seconds)
+        self.url, self.doing, self.limit_seconds = url, doing, limit_seconds
+
+    def sentence(self) -> str:
+        return (
+            f"{self.url} did not answer within {self.limit_seconds:g} s ({self.doing}). Look whether the "
+            "storage is there; what arrived is kept: run the same command again to go on."
         )
 
 

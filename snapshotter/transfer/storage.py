@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
 from snapshotter.errors import SnapshotterError
-from snapshotter.transfer.errors import UrlFailed, UrlUnusable
+from snapshotter.transfer.errors import UrlFailed, UrlSilent, UrlUnusable
+from snapshotter.transfer.patience import Patience
 
 CHUNK_BYTES = 1 << 20
+Wait = Callable[[Callable[[], Any]], Any]
 _SECRETS = re.compile(
     r"(?i)\b([\w-]*(?:key|secret|token|password|signature|credential)[\w-]*)(\s*[=:]\s*)\S+"
 )
@@ -29,9 +32,14 @@ def without_secrets(url: str) -> str:
 
 
 class Storage:
-    """The folder at `url`. `shown` is its name for people. All errors of the other side are UrlFailed."""
+    """The folder at `url`. `shown` is its name for people.
 
-    def __init__(self, url: str, options: Mapping[str, Any] | None = None) -> None:
+    All errors of the other side are UrlFailed; UrlSilent, when it does not answer within `limit_seconds`.
+    """
+
+    def __init__(
+        self, url: str, options: Mapping[str, Any] | None = None, limit_seconds: float | None = None
+    ) -> None:
         """Raises UrlUnusable for a URL whose protocol nobody here knows."""
         self.shown = without_secrets(url)
         if self.shown == "the URL" or "::" in url:
@@ -39,8 +47,13 @@ class Storage:
         self._secrets = sorted(_secrets_of(url, options or {}), key=len, reverse=True)
         from fsspec.core import url_to_fs
 
+        self._patience = Patience(self.shown, limit_seconds)
         try:
-            self._fs, root = url_to_fs(url, **(options or {}))
+            self._fs, root = self._patience.wait(
+                "Opening the folder", lambda: url_to_fs(url, **(options or {}))
+            )
+        except SnapshotterError:
+            raise
         except (ImportError, ValueError, TypeError) as error:
             raise UrlUnusable(self.shown, self._said(error)) from None
         except Exception as error:  # noqa: BLE001 - each library has its own; all are told, none is kept
@@ -49,24 +62,31 @@ class Storage:
 
     def sizes(self, folder: str) -> dict[str, int]:
         """Every file below `folder` by its path in it, with its length; empty without such a folder."""
-        with self._telling("Listing what is there"):
+
+        def find() -> dict[str, dict[str, Any]]:
             self._fs.invalidate_cache()
+            return dict(self._fs.find(f"{self._root}/{folder}", detail=True))
+
+        with self._asking("Listing what is there") as wait:
             try:
-                found = self._fs.find(f"{self._root}/{folder}", detail=True)
+                found = wait(find)
             except FileNotFoundError:
                 return {}
-            inside = f"{self._root}/{folder}/".lstrip("/")
-            return {
-                path.lstrip("/").removeprefix(inside): int(facts["size"] or 0)
-                for path, facts in found.items()
-            }
+        inside = f"{self._root}/{folder}/".lstrip("/")
+        return {
+            path.lstrip("/").removeprefix(inside): int(facts["size"] or 0) for path, facts in found.items()
+        }
 
     def read(self, path: str, most_bytes: int) -> bytes | None:
         """The whole file, or None when there is none. Longer than `most_bytes` is a UrlFailed."""
-        with self._telling(f"Reading {path}"):
+
+        def read() -> bytes:
+            with self._fs.open(f"{self._root}/{path}", "rb") as file:
+                return bytes(file.read(most_bytes + 1))
+
+        with self._asking(f"Reading {path}") as wait:
             try:
-                with self._fs.open(f"{self._root}/{path}", "rb") as file:
-                    data = bytes(file.read(most_bytes + 1))
+                data: bytes = wait(read)
             except FileNotFoundError:
                 return None
         if len(data) > most_bytes:
@@ -75,28 +95,36 @@ class Storage:
 
     def pieces(self, path: str) -> Iterator[bytes]:
         """The file piece by piece. Raises UrlFailed, also when it is not there."""
-        with self._telling(f"Reading {path}"), self._fs.open(f"{self._root}/{path}", "rb") as file:
-            while data := file.read(CHUNK_BYTES):
-                yield bytes(data)
+
+        def begin() -> Any:
+            return self._fs.open(f"{self._root}/{path}", "rb")
+
+        with self._asking(f"Reading {path}") as wait, _open(wait, begin) as file:
+            while data := wait(lambda: bytes(file.read(CHUNK_BYTES))):
+                yield data
 
     def send(self, path: str, pieces: Iterator[bytes]) -> None:
         """Write a file. It may be cut off when the other side is a plain disk: its length tells."""
-        with self._telling(f"Writing {path}"):
-            full = f"{self._root}/{path}"
+        full = f"{self._root}/{path}"
+
+        def begin() -> Any:
             self._fs.makedirs(full.rpartition("/")[0], exist_ok=True)
-            with self._fs.open(full, "wb") as file:
-                for data in pieces:
-                    file.write(data)
+            return self._fs.open(full, "wb")
+
+        with self._asking(f"Writing {path}") as wait, _open(wait, begin) as file:
+            for data in pieces:
+                wait(partial(file.write, data))
 
     def rename(self, old: str, new: str) -> None:
         """Give a finished file its name, replacing what had it."""
-        with self._telling(f"Writing {new}"):
-            self._fs.mv(f"{self._root}/{old}", f"{self._root}/{new}")
+        with self._asking(f"Writing {new}") as wait:
+            wait(lambda: self._fs.mv(f"{self._root}/{old}", f"{self._root}/{new}"))
 
     @contextmanager
-    def _telling(self, doing: str) -> Iterator[None]:
+    def _asking(self, doing: str) -> Iterator[Wait]:
+        """Gives what waits for one answer of the other side; its errors are told as ours."""
         try:
-            yield
+            yield partial(self._patience.wait, doing)
         except SnapshotterError:
             raise
         except Exception as error:  # noqa: BLE001 - botocore, paramiko, aiohttp: no common root; told as ours
@@ -108,6 +136,20 @@ class Storage:
         for secret in self._secrets:
             said = said.replace(secret, "***")
         return _SECRETS.sub(r"\1\2***", said)
+
+
+@contextmanager
+def _open(wait: Wait, ask: Callable[[], Any]) -> Iterator[Any]:
+    """A file of the other side, closed whatever happens, unless it is the one that hangs."""
+    file = wait(ask)
+    try:
+        yield file
+    except UrlSilent:
+        raise
+    except BaseException:
+        wait(file.close)
+        raise
+    wait(file.close)
 
 
 def _secrets_of(url: str, options: Mapping[str, Any]) -> Iterator[str]:
