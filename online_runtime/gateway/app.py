@@ -59,7 +59,8 @@ class Gateway:
         self.parts = Parts.make(self._settings, self._database, self.name)
         await self.parts.watch.look()
         background = [
-            asyncio.create_task(work) for work in (self.parts.watch.run(), self.parts.archivist.run())
+            asyncio.create_task(work)
+            for work in (self.parts.watch.run(), self.parts.archivist.run(), self.parts.activity.run())
         ]
         for task in background:
             task.add_done_callback(_report)
@@ -71,6 +72,7 @@ class Gateway:
             task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.gather(*background)
+        self.parts.activity.withdraw()
         await self.parts.close()
         await send({"type": "lifespan.shutdown.complete"})
 

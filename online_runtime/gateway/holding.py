@@ -1,12 +1,13 @@
 """Finding an instance for a call, and holding the call for a while when none takes it: in-place rotation,
-cold start, an engine that is being started again.
+cold start, an engine that is being started again. A service that sleeps is woken by the first call that wants
+to use it; a probe gets its answer at once.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 
+from online_runtime.gateway.activity import Activity
 from online_runtime.gateway.errors import NoInstance, UnknownService
 from online_runtime.gateway.load import Load
 from online_runtime.gateway.routing import RouteInstance, ServiceRoute
@@ -19,13 +20,12 @@ REFUSED_AGAIN_SECONDS = 0.5  # how often a held call tries an instance that refu
 class Holding:
     """Calls that wait for an instance, counted a service."""
 
-    def __init__(self, watch: RoutingWatch, load: Load) -> None:
-        self._watch, self._load = watch, load
-        self._held: Counter[str] = Counter()
+    def __init__(self, watch: RoutingWatch, load: Load, activity: Activity) -> None:
+        self._watch, self._load, self._activity = watch, load, activity
 
     @property
     def held(self) -> int:
-        return sum(self._held.values())
+        return sum(self._activity.held.values())
 
     def route(self, service: str) -> ServiceRoute:
         """The service's route now. Raises UnknownService."""
@@ -34,9 +34,9 @@ class Holding:
             raise UnknownService(service)
         return route
 
-    def search(self, service: str) -> InstanceSearch:
-        """A search for one call."""
-        return InstanceSearch(service, self, self._watch, self._load, self._held)
+    def search(self, service: str, *, probes: bool = False) -> InstanceSearch:
+        """A search for one call. One that only `probes` wakes nobody and is no sign of use."""
+        return InstanceSearch(service, self, self._watch, self._load, self._activity, probes=probes)
 
 
 class InstanceSearch:
@@ -46,13 +46,20 @@ class InstanceSearch:
     one here.
     """
 
-    __slots__ = ("_deadline", "_held", "_holding", "_load", "_refused", "_service", "_watch")
+    __slots__ = ("_activity", "_deadline", "_holding", "_load", "_probes", "_refused", "_service", "_watch")
 
     def __init__(
-        self, service: str, holding: Holding, watch: RoutingWatch, load: Load, held: Counter[str]
+        self,
+        service: str,
+        holding: Holding,
+        watch: RoutingWatch,
+        load: Load,
+        activity: Activity,
+        *,
+        probes: bool,
     ) -> None:
         self._service, self._holding, self._watch, self._load = service, holding, watch, load
-        self._held = held
+        self._activity, self._probes = activity, probes
         self._refused: set[RouteInstance] = set()
         self._deadline: float | None = None  # of the holding, once it has begun
 
@@ -64,6 +71,8 @@ class InstanceSearch:
         """The least busy accepting instance. Raises UnknownService, NoInstance after holding as long as
         the route says.
         """
+        if not self._probes:
+            self._activity.called(self._service)
         chosen = self._load.choose(self._holding.route(self._service), self._refused)
         return chosen if chosen is not None else await self._hold()
 
@@ -71,7 +80,7 @@ class InstanceSearch:
         loop = asyncio.get_running_loop()
         if self._deadline is None:
             self._deadline = loop.time() + self._granted_seconds()
-        self._held[self._service] += 1
+        self._activity.holds(self._service, 1)
         try:
             while (left := self._deadline - loop.time()) > 0:
                 if not await self._watch.changed(min(left, REFUSED_AGAIN_SECONDS)):
@@ -80,12 +89,13 @@ class InstanceSearch:
                 if chosen is not None:
                     return chosen
         finally:
-            self._held[self._service] -= 1
+            self._activity.holds(self._service, -1)
         raise NoInstance(self._service, RETRY_AFTER_SECONDS)
 
     def _granted_seconds(self) -> float:
         """How long this call may be held. Raises NoInstance when it may not."""
         route = self._holding.route(self._service)
-        if route.hold_seconds <= 0 or self._held[self._service] >= route.hold_calls:
+        asleep = route.sleeps and self._probes
+        if asleep or route.hold_seconds <= 0 or self._activity.held[self._service] >= route.hold_calls:
             raise NoInstance(self._service, RETRY_AFTER_SECONDS)
         return route.hold_seconds

@@ -32,6 +32,11 @@ class Load:
             if not self._in_flight[instance_id]:
                 del self._in_flight[instance_id]
 
+    @property
+    def jobs(self) -> Mapping[str, int]:
+        """Instance id -> unfinished jobs, as far as this gateway knows. Those without any are left out."""
+        return {instance_id: number for instance_id, number in self._jobs.items() if number > 0}
+
     def job_accepted(self, instance_id: str) -> None:
         self._jobs[instance_id] += 1
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
+from online_runtime.gateway.activity import Activity
 from online_runtime.gateway.archiving import Archiving
 from online_runtime.gateway.archivist import Archivist
 from online_runtime.gateway.cancelling import Cancelling
@@ -39,6 +41,7 @@ class Parts:
     """`own_calls` are the engine's paths that concern jobs, by method and path without `/api`."""
 
     watch: RoutingWatch
+    activity: Activity
     holding: Holding
     forwarding: Forwarding
     histories: Histories
@@ -58,7 +61,8 @@ class Parts:
         """Must be called inside the event loop that will serve."""
         watch = RoutingWatch(settings.home.run / "routing.json", settings.table_poll_seconds)
         load = Load()
-        holding = Holding(watch, load)
+        activity = Activity(watch, load, settings.home.run / "gateways" / f"{os.getpid()}.load")
+        holding = Holding(watch, load, activity)
         upstream = Upstream(settings)
         writer = JobsWriter(database)
         archive = Archive(settings.home)
@@ -73,6 +77,7 @@ class Parts:
         prompts = Prompts(settings, ledger, upstream, holding, load)
         return cls(
             watch=watch,
+            activity=activity,
             holding=holding,
             forwarding=forwarding,
             histories=histories,

@@ -58,7 +58,7 @@ class Presence:
         self._path.unlink(missing_ok=True)
 
     def _sweep(self) -> None:
-        for path in self._folder.glob("*.json"):
+        for path in (*self._folder.glob("*.json"), *self._folder.glob("*.load")):
             if path.stem.isdecimal() and not psutil.pid_exists(int(path.stem)):
                 log.info("dead_gateway_removed", pid=int(path.stem))
                 self._remove(path)

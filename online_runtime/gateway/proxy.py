@@ -12,6 +12,7 @@ import aiohttp
 import structlog
 from multidict import CIMultiDict
 
+from online_runtime.gateway.activity import is_probe
 from online_runtime.gateway.errors import CallerGone, GatewayError, InstanceUnreachable
 from online_runtime.gateway.exchange import Exchange
 from online_runtime.gateway.holding import Holding
@@ -53,7 +54,7 @@ class Forwarding:
         one, or held until one answers.
         """
         exchange.refuse_large(route.max_body_bytes)
-        search = self._holding.search(route.name)
+        search = self._holding.search(route.name, probes=is_probe(exchange.method, path))
         with _watching(exchange):
             while True:
                 instance = await search.next()

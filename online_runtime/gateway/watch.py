@@ -24,6 +24,7 @@ class RoutingWatch:
         self._poll_seconds = poll_seconds
         self._seen: tuple[int, int, int] | None = None
         self._changed = asyncio.Event()
+        self._owners: dict[str, str] = {}
         self.table = RoutingTable()
         self.dropped: tuple[DroppedEntry, ...] = ()
         self.problem: str | None = None
@@ -44,6 +45,10 @@ class RoutingWatch:
                 if instance.id == instance_id:
                     return instance
         return None
+
+    def service_of(self, instance_id: str) -> str | None:
+        """The service that this instance is routed for now."""
+        return self._owners.get(instance_id)
 
     async def changed(self, limit_seconds: float) -> bool:
         """Wait for the next table; False when none came within the limit."""
@@ -93,6 +98,7 @@ class RoutingWatch:
         for entry in dropped:
             log.error("route_dropped", service=entry.service, reason=entry.reason, version=table.version)
         self.table, self.dropped, self.problem = table, dropped, None
+        self._owners = {one.id: route.name for route in table.services.values() for one in route.instances}
         log.info("routing_table", version=table.version, services=len(table.services))
         self._changed.set()
         self._changed = asyncio.Event()

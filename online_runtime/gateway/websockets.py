@@ -92,7 +92,11 @@ class Websockets:
 
 
 def _rotated(opened: ServiceRoute, now: ServiceRoute) -> bool:
-    """Whether none of the snapshots that the socket was opened on takes new prompts any more."""
+    """Whether none of the snapshots that the socket was opened on takes new prompts any more. That of a
+    sleeping service stays open: to come back would wake it.
+    """
+    if now.sleeps:
+        return False
     before = {instance.snapshot_id for instance in opened.accepting}
     return not before & {instance.snapshot_id for instance in now.accepting}
 
