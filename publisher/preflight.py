@@ -14,13 +14,14 @@ from publisher.deployment import Finding, Level, Rotation
 from publisher.errors import NotAcceptable
 from publisher.expectations import check_machine, check_saved_workflows
 from publisher.room import Plan, check_disk, check_memory, check_slots, choose_way
+from publisher.sandbox import check_downloads, check_network, check_secrets
 from publisher.settings import Settings
 from publisher.snapshots import Snapshots, Workstations
 from workstation.errors import WorkstationError
 from workstation.layout import Home
 
 # Without a slot, a project or a node nothing can be tried; of these the caller may know better.
-ACCEPTABLE = ("disk", "hold", "machine", "memory", "models", "plugins")
+ACCEPTABLE = ("disk", "hold", "machine", "memory", "models", "network", "plugins")
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ def run_preflight(
             found.append(check_plugins(failing))
     else:
         found.append(check_machine(plan, home))
+    found += [check_secrets(plan), check_network(plan, home), check_downloads(plan, home)]
     found.append(check_saved_workflows(plan, home, snapshots, workstations))
     if plan.smoke_workflow is not None and not any(finding.level is Level.REFUSAL for finding in found):
         found += check_smoke(plan, plan.smoke_workflow, workstations)

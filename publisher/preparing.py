@@ -12,6 +12,7 @@ from publisher.deployment import Deployment
 from publisher.preflight import Preflight, run_preflight
 from publisher.room import Plan
 from publisher.routes import hold_seconds, serving_configuration
+from publisher.secrets import secret_problems
 from publisher.snapshots import Frozen, Snapshots
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ def look_before(m: Machinery, deployment: Deployment) -> Preflight:
             hold_seconds=hold_seconds(serving_configuration(tx, service), m.settings),
             accepted=deployment.accepted,
             by=deployment.requested_by,
+            network=read_configuration(document).network,
+            secret_problems=secret_problems(tx, m.home, m.settings, service, read_configuration(document)),
         )
     return run_preflight(plan, m.home, m.settings, m.snapshots, m.workstations)
 

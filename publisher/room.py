@@ -35,6 +35,8 @@ class Plan:
     hold_seconds: float = 120.0  # of the side that serves
     accepted: tuple[str, ...] = ()
     by: str = ""
+    network: str = "open"
+    secret_problems: tuple[str, ...] = ()
 
     @property
     def free(self) -> int:

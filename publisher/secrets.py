@@ -18,6 +18,8 @@ from publisher.db.control import Transaction
 from publisher.db.secrets import SealedSecret
 from publisher.errors import ConfigurationInvalid, PublisherError, SecretDamaged, SecretNotFound
 from publisher.keyring import Keyring
+from publisher.settings import Settings
+from workstation.layout import Home
 
 SHORTEST = 6  # anything shorter cannot be kept out of logs without tearing them to pieces
 LONGEST_BYTES = 32 * 1024  # an environment variable may have 128 KiB
@@ -81,6 +83,16 @@ def opened(
         if name not in found:
             raise SecretDamaged(name)
     return found
+
+
+def secret_problems(
+    tx: Transaction, home: Home, settings: Settings, service: services.Service, configuration: Configuration
+) -> tuple[str, ...]:
+    """Why secrets that a configuration names cannot be opened, each in a sentence."""
+    found = views(tx, Keyring.of(home, settings), service, configuration)
+    named = {one.name for one in found}
+    missing = tuple(str(SecretDamaged(name)) for name in sorted(configuration.secrets.keys() - named))
+    return tuple(one.problem for one in found if one.problem is not None) + missing
 
 
 def check_named(service: str, configuration: Configuration, name: str) -> None:

@@ -26,6 +26,7 @@ from publisher.preflight import check_acceptable, run_preflight
 from publisher.requests import Request
 from publisher.room import Plan
 from publisher.routes import hold_seconds, publish_routes, serving_configuration
+from publisher.secrets import secret_problems
 from publisher.settings import Settings
 from publisher.slots import detect_slots
 from publisher.snapshots import Snapshots, Workstations
@@ -255,6 +256,7 @@ class Publisher:
             taken = instances.taken_slots(tx)
             wanted = merge(current, request.changes or {})
             number = requests.instances_wanted(tx, service, wanted, self._clock())
+            sealed = secret_problems(tx, self._home, self._settings, service, wanted) if service else ()
         smoke = request.smoke_workflow or wanted.smoke_workflow
         plan = Plan(
             request.project,
@@ -269,6 +271,8 @@ class Publisher:
             hold_seconds=hold,
             accepted=request.accepted,
             by=request.by,
+            network=wanted.network,
+            secret_problems=sealed,
         )
         found = run_preflight(plan, self._home, self._settings, self._snapshots, self._workstations)
         now = self._clock()

@@ -16,7 +16,7 @@ from typing import NoReturn
 
 from online_runtime.instance.errors import InstanceError
 from online_runtime.instance.handing import handed_on
-from online_runtime.instance.isolation import IsolationKind, isolation_available
+from online_runtime.instance.isolation import isolation_available
 from online_runtime.instance.private_network import LOOPBACK, OPEN, enter, prepare
 from online_runtime.instance.privileges import die_with
 from online_runtime.instance.spec import InstanceFolder, InstanceSpec
@@ -36,12 +36,12 @@ def boot(folder: InstanceFolder) -> NoReturn:
     """Become the engine. Raises InstanceError or WorkstationError, then nothing was started."""
     agent = os.getppid()
     spec = read_spec(folder)
-    isolation = isolation_available(folder.root)
+    isolation = isolation_available(folder.root, network=spec.network != OPEN)
     check_sources(spec, isolation)
     process = ProcessIdentity.of(os.getpid())
     assert process is not None  # it is this process
     port = free_port()
-    closed = spec.network != OPEN and isolation.kind is IsolationKind.NAMESPACE
+    closed = spec.network != OPEN and not isolation.network_reason
     doorway = prepare(port, spec.network_ports if spec.network == LOOPBACK else ()) if closed else None
     kind = f"{isolation.kind.value}+{spec.network}" if closed else isolation.kind.value
     write_started(folder, StartedEngine(port, process, kind))

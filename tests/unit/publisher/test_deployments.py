@@ -271,6 +271,9 @@ def test_a_dry_run_tells_its_findings_and_changes_nothing(stage: Stage) -> None:
         "memory",
         "workstation",
         "plugins",
+        "secrets",
+        "network",
+        "downloads",
         "models",
     }
     assert stage.publisher.services() == ()
