@@ -15,6 +15,7 @@ class Settings:
     """The platform's defaults. A service's configuration may override those that concern its own rotation."""
 
     database_url: str | None = None  # None: SQLite in HOME/control.db
+    jobs_url: str | None = None  # None: SQLite in HOME/jobs.db; the gateway's own
     broker_url: str | None = None  # None: the embedded broker in HOME/run/broker
     secret_key_file: str | None = None  # None: HOME/secret.key, made when the first secret is set
     slots: int | None = None  # None: one per GPU, or `cpu_slots` where there is no GPU

@@ -136,7 +136,7 @@ _TABLE: Mapping[Verdict, Mapping[str, str]] = {
         "snapshotter.errors": "StoreTooNew ObjectMissing ObjectDamaged TreeMalformed ManifestTooNew "
         "ManifestDamaged NotCollectable",
         "online_runtime.instance.errors": "SpecTooNew SpecUnreadable ViewMissing PlaceMissing BaseChanged",
-        "online_runtime.jobs.errors": "JobsDatabaseTooNew",
+        "online_runtime.jobs.errors": "JobsDatabaseTooNew DatabaseNotSupported",
         "publisher.errors": "ControlTooNew SecretKeyMissing SecretKeyUnusable SecretSealedOtherwise "
         "SecretDamaged",
         "publisher.drivers.errors": "InstanceUnreadable",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import signal
 import socket
@@ -89,12 +90,29 @@ def read_settings(arguments: list[str] | None) -> GatewaySettings:
     parser.add_argument(
         "--jobs-url", default=None, help="database of jobs; default: SQLite in the home folder"
     )
+    parser.add_argument(
+        "--settings",
+        type=Path,
+        help="JSON object whose jobs_url is used: no password in the list of processes",
+    )
     given = parser.parse_args(arguments)
     if not given.home.is_dir():
         raise BadSetting("--home", str(given.home), "an existing home folder")
     if not 0 <= given.port < 65536:
         raise BadSetting("--port", given.port, "a number from 0 to 65535")
-    return GatewaySettings(Home(given.home.resolve()), given.listen, given.port, given.jobs_url)
+    jobs_url = given.jobs_url or _jobs_url_of(given.settings)
+    return GatewaySettings(Home(given.home.resolve()), given.listen, given.port, jobs_url)
+
+
+def _jobs_url_of(file: Path | None) -> str | None:
+    """What the platform's settings say; all else in them is for others."""
+    if file is None:
+        return None
+    try:
+        found = json.loads(file.read_text()).get("jobs_url")
+    except (OSError, ValueError, AttributeError) as problem:
+        raise BadSetting("--settings", str(file), f"a readable JSON object ({problem})") from problem
+    return None if found is None else str(found)
 
 
 def _bind(settings: GatewaySettings) -> socket.socket:

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, create_engine, inspect, text
+from sqlalchemy import Connection, Engine, inspect, text
 
 from online_runtime.jobs.errors import JobsDatabaseTooNew
+from online_runtime.jobs.postgres_server import postgres_engine
 from online_runtime.jobs.sqlite_file import one_at_a_time, sqlite_engine
 from online_runtime.jobs.tables import SCHEMA
 
@@ -45,21 +46,16 @@ class JobsDatabase:
 
 def open_jobs(url: str) -> JobsDatabase:
     """Open the database at a SQLAlchemy `url`, upgrading its schema when needed. Raises
-    JobsDatabaseTooNew.
+    JobsDatabaseTooNew and DatabaseNotSupported.
     """
     engine = (
         sqlite_engine(url, BUSY_TIMEOUT_SECONDS)
         if url.startswith("sqlite")
-        else create_engine(_psycopg(url), pool_pre_ping=True)
+        else postgres_engine(url, BUSY_TIMEOUT_SECONDS)
     )
     if _schema(engine) != SCHEMA:
         _upgrade(engine)
     return JobsDatabase(engine)
-
-
-def _psycopg(url: str) -> str:
-    """`postgresql://` means psycopg 3, the driver of the `postgres` extra."""
-    return url.replace("postgresql://", "postgresql+psycopg://", 1)
 
 
 def _schema(engine: Engine) -> str | None:
@@ -79,7 +75,8 @@ def _upgrade(engine: Engine) -> None:
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    with _one_upgrade_at_a_time(engine), engine.connect() as connection:
+    writing = engine.execution_options(stillframe_writes=True)
+    with _one_upgrade_at_a_time(writing), writing.connect() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         connection.commit()

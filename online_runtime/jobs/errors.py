@@ -4,6 +4,7 @@ step.
 JobsError
 ├── IllegalJobMove
 ├── JobsDatabaseTooNew
+├── DatabaseNotSupported
 ├── JobsDatabaseClosed
 ├── PromptIdTaken
 ├── IdempotencyKeyReused
@@ -34,6 +35,14 @@ class JobsDatabaseTooNew(JobsError):
             f"The jobs database has schema {found}, this version knows up to {known}: upgrade stillframe, "
             f"or point --jobs-url at another database."
         )
+
+
+class DatabaseNotSupported(JobsError):
+    """A database URL that this installation cannot open, whatever is stored there."""
+
+    def __init__(self, backend: str, remedy: str) -> None:
+        self.backend, self.remedy = backend, remedy
+        super().__init__(f"A database of the kind {backend!r} cannot be used here: {remedy}.")
 
 
 class JobsDatabaseClosed(JobsError):

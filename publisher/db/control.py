@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, create_engine, inspect, make_url, text, update
+from sqlalchemy import Connection, Engine, inspect, make_url, text, update
 from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
+from online_runtime.jobs.postgres_server import postgres_engine
 from online_runtime.jobs.sqlite_file import sqlite_engine
 from publisher.db.tables import DeploymentRow
 from publisher.db.touched import MarkingSession
@@ -23,6 +24,7 @@ DATABASE_UNREACHABLE = (OperationalError, InterfaceError)
 UniqueRuleBroken = IntegrityError
 
 VERSIONS = Path(__file__).parent / "migrations" / "versions"
+WRITERS_TURN = 727_301  # any constant number: the PostgreSQL advisory lock of those that write
 BUSY_TIMEOUT_SECONDS = (
     10  # another writer's transaction takes milliseconds; beyond this the sweep tries again
 )
@@ -43,7 +45,7 @@ class Control:
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
-        """All or nothing. On SQLite writers queue up here instead of failing in the middle."""
+        """All or nothing. Writers queue up here instead of failing in the middle."""
         with MarkingSession(self._writes, expire_on_commit=False) as session, session.begin():
             yield session
             session.mark()
@@ -67,13 +69,13 @@ class Control:
 def open_control(url: str) -> Control:
     """Open the control database at an SQLAlchemy URL, bringing its schema up to date.
 
-    Raises ControlTooNew.
+    Raises ControlTooNew and DatabaseNotSupported.
     """
     control_url = make_url(url)
     if control_url.get_backend_name() == "sqlite":
         engine = sqlite_engine(control_url, BUSY_TIMEOUT_SECONDS)
     else:
-        engine = create_engine(control_url, pool_pre_ping=True)
+        engine = postgres_engine(control_url, BUSY_TIMEOUT_SECONDS, WRITERS_TURN)
     _bring_up_to_date(engine)
     return Control(engine)
 
@@ -93,11 +95,7 @@ def _bring_up_to_date(engine: Engine) -> None:
         engine.dispose()
         raise ControlTooNew(found, known[-1])
     with engine.execution_options(stillframe_writes=True).begin() as connection:
-        if engine.dialect.name == "postgresql":
-            connection.execute(
-                text("SELECT pg_advisory_xact_lock(727301)")
-            )  # two that open at once take turns
-        _upgrade(connection)
+        _upgrade(connection)  # writers take turns, and so do two that open a fresh database at once
 
 
 def _revision(connection: Connection) -> str | None:

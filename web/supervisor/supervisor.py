@@ -63,9 +63,9 @@ class Supervisor:
         self._announcement = b""
         self._signals = _SignalPipe()
         self.web = self._child("web", "web.server", "--listen", self.listen, "--port", str(self.port))
-        gateway = ("--listen", self.listen, "--port", str(self.gateway_port))
-        self.gateway = self._child("gateway", "online_runtime.gateway", *gateway, outlives=True)
         given = () if settings is None else ("--settings", str(settings))
+        gateway = ("--listen", self.listen, "--port", str(self.gateway_port), *given)
+        self.gateway = self._child("gateway", "online_runtime.gateway", *gateway, outlives=True)
         self.worker = self._child("worker", "publisher.worker", *given)
         self.children = (self.web, self.gateway, self.worker)
 
