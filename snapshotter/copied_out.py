@@ -20,14 +20,10 @@ Told = Callable[[str, int], None]
 
 @dataclass
 class CopiedOut:
-    """A component that was copied to `path`, complete but for the modes that would forbid moving it.
-
-    `shared` says that the file system shares the blocks with the store.
-    """
+    """A component that was copied to `path`, complete but for the modes that would forbid moving it."""
 
     path: Path
     root: Entry
-    shared: bool = False
     late_modes: list[tuple[bytes, int]] = field(default_factory=list)
 
     def finish(self, place: Path) -> None:
@@ -95,7 +91,6 @@ class _Copy:
         if facts.st_size != entry.size:
             raise ObjectDamaged(key.name, f"has {facts.st_size} bytes instead of {entry.size}")
         if facts.st_size and copying.clone(source, target):
-            self.made.shared = True
             digest = copying.hash_content(source, facts)
         else:
             digest = copying.copy_content(source, facts, target)

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from snapshotter.backends.store_mode import shares_blocks
 from snapshotter.components import BaseFacts
 from snapshotter.copied_out import CopiedOut, copy_out
 from snapshotter.crash import crash_point
@@ -153,14 +154,11 @@ class _Restore:
                     self._refuse(f"{place} cannot be moved; give it write permission with `chmod u+w`")
         needed = sum(part.size_bytes for path, part in differing.items() if path not in self.built)
         free = shutil.disk_usage(self.attempt.folder).free
-        if needed > free and not self._shares_blocks():
+        if needed > free and not shares_blocks(self.store.root, self.attempt.folder):
             raise NoRoomToRestore(needed, free)
 
     def _refuse(self, reason: str) -> None:
         raise NotRestorable(self.snapshot.folder_name, reason)
-
-    def _shares_blocks(self) -> bool:
-        return any(made.shared for made in self.built.values())
 
     def _build(self, differing: Mapping[str, Component], present: Mapping[str, ComponentSource]) -> None:
         files = sum(part.files for part in differing.values())

@@ -36,13 +36,17 @@ def store_mode(root: Path) -> StoreMode:
     Raises OSError when `root` does not exist, cannot be written, or its disk is full.
     """
     kind = file_system_of(root)
-    if _can_clone(root):
+    if shares_blocks(root, root):
         return StoreMode("reflink", kind, f"{kind or 'the file system'} shares blocks between files")
     return StoreMode("copy", kind, f"{kind or 'the file system'} cannot share blocks between files")
 
 
-def _can_clone(root: Path) -> bool:
-    with tempfile.TemporaryFile(dir=root) as source, tempfile.TemporaryFile(dir=root) as target:
+def shares_blocks(origin: Path, goal: Path) -> bool:
+    """Whether a file in `goal` may share the blocks of one in `origin`; tried with files without names.
+
+    Raises OSError when one of them cannot be written, or its disk is full.
+    """
+    with tempfile.TemporaryFile(dir=origin) as source, tempfile.TemporaryFile(dir=goal) as target:
         write_all(source.fileno(), bytes(_PROBE_BYTES))
         return clone(source.fileno(), target.fileno())
 
