@@ -18,7 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from .errors import NeedsComfyUI, NodeContractBroken, PathOutside
+from .errors import NodeContractBroken, PathOutside
 from .folders import Folders, inside
 from .registry import NodeRegistry
 
@@ -128,19 +128,31 @@ def _forget(name: str) -> None:
 
 
 def _register(module: ModuleType, path: Path, registry: NodeRegistry) -> None:
-    """Take over a module's nodes and web folder. Raises NodeContractBroken, NeedsComfyUI, PathOutside."""
-    classes = getattr(module, "NODE_CLASS_MAPPINGS", None)
-    if classes is None and hasattr(module, "comfy_entrypoint"):
-        raise NeedsComfyUI("comfy_entrypoint (nodes of the V3 schema)")
-    if not isinstance(classes, dict):
-        raise NodeContractBroken(path.name, "its module has no dictionary NODE_CLASS_MAPPINGS.")
+    """Take over a module's nodes and web folder. Raises NodeContractBroken, PathOutside."""
+    classes, names = _nodes_of(module, path)
     for name, node_class in classes.items():
         _check(name, node_class)
     registry.plugin_folders[path.stem if path.is_file() else path.name] = path
     for web_name, folder in _web_folders(module, path):
         registry.web_directories[web_name] = folder
-    names = getattr(module, "NODE_DISPLAY_NAME_MAPPINGS", None) or {}
     registry.add(f"custom_nodes.{path.stem if path.is_file() else path.name}", classes, names)
+
+
+def _nodes_of(module: ModuleType, path: Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """A module's nodes and their shown names; nodes of the schema kind come translated."""
+    from .compat import schema_nodes
+
+    classes = getattr(module, "NODE_CLASS_MAPPINGS", None)
+    if classes is None and (entrypoint := getattr(module, "comfy_entrypoint", None)) is not None:
+        classes = schema_nodes.listed_by(entrypoint, path.name)
+    if not isinstance(classes, dict):
+        raise NodeContractBroken(path.name, "its module has no dictionary NODE_CLASS_MAPPINGS.")
+    found = {
+        name: schema_nodes.translated(one) if schema_nodes.is_schema_node(one) else one
+        for name, one in classes.items()
+    }
+    named = {name: title for name, one in found.items() if (title := schema_nodes.shown_name(one))}
+    return found, named | (getattr(module, "NODE_DISPLAY_NAME_MAPPINGS", None) or {})
 
 
 def _check(name: str, node_class: Any) -> None:

@@ -29,6 +29,10 @@ _MODULES = (
     "comfy_execution",
     "comfy_execution.graph",
     "comfy_execution.graph_utils",
+    "comfy_api",
+    "comfy_api.latest",
+    "comfy_api.latest._io",
+    "comfy_api.latest._ui",
 )
 
 __all__ = ["PromptServer", "install"]

@@ -115,6 +115,7 @@ def engine(tmp_path_factory):
     shutil.copy(HERE / "contract_nodes.py", plugins / "contract" / "nodes.py")
     shutil.copy(HERE / "contract_rules.py", plugins / "contract" / "rules.py")
     (plugins / "contract" / "__init__.py").write_text(PLUGIN)
+    shutil.copy(HERE / "contract_schema_nodes.py", plugins / "contract_schema.py")
     (plugins / "contract" / "web" / "hello.js").write_text("console.log('hello')\n")
     (base / "temp").mkdir()
     (base / "temp" / "old.png").write_bytes(b"left over")

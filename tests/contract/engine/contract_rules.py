@@ -1,4 +1,4 @@
-"""Not a test: the second part of the suite's plugin, a node class for each rule of running. No torch needed."""
+"""Not a test: the second part of the suite's plugin, one class for each rule of running. No torch needed."""
 
 # ruff: noqa: N802 - INPUT_TYPES, IS_CHANGED and VALIDATE_INPUTS are names of the node protocol
 

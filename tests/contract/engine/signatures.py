@@ -1,4 +1,4 @@
-"""Not a test: what workflows depend on in a node's /object_info entry, and how `node_signatures.json` is made.
+"""Not a test: what workflows depend on in /object_info entries, and the maker of `node_signatures.json`.
 
     cd tests/contract/engine && python signatures.py http://127.0.0.1:8188 > node_signatures.json
 

@@ -60,7 +60,7 @@ def test_a_plugin_that_breaks_is_named_with_its_traceback_and_the_next_one_loads
     [
         ("import sys; sys.exit(3)", "3"),
         ("x = 1", "has no dictionary NODE_CLASS_MAPPINGS"),
-        ("def comfy_entrypoint(): ...", "needs the comfyui engine"),
+        ("def comfy_entrypoint(): ...", "returns no ComfyExtension"),
         ("class N: pass\nNODE_CLASS_MAPPINGS = {'N': N}", "has no INPUT_TYPES and no RETURN_TYPES"),
         (NODE + "NODE_CLASS_MAPPINGS = {'N': N}\nWEB_DIRECTORY = '../..'", "web folder is outside"),
     ],
