@@ -13,6 +13,7 @@ from publisher.db.fleets import Halt
 from publisher.db.services import Service
 from publisher.deployment import Deployment, Event, Instance, Side
 from publisher.routes import accepts, configuration_in_force
+from publisher.sandbox import unprotected
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class ServiceView:
     configuration_version: int
     configuration: Mapping[str, Any]
     active: Deployment | None
+    unprotected: tuple[str, ...] = ()  # what its running instances are not kept from
     halted: Halt | None = None  # after a crash loop the fleet starts nothing more
     fleet_problem: str | None = None  # why the last start outside a deployment could not be made
 
@@ -89,4 +91,5 @@ def view_of(tx: Transaction, service: Service) -> ServiceView:
         halted=fleet.halt if fleet.halted(service.serving_deployment_id) else None,
         fleet_problem=fleet.problem,
         active=deployments.active(tx, service.id),
+        unprotected=unprotected(configuration.network, [instance.isolation for instance in live]),
     )

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from online_runtime.instance.layer import Layer
 from online_runtime.instance.private_network import OPEN
@@ -116,7 +115,7 @@ def _has_bytes(path: Path) -> bool:
     return any(file.is_file() and file.stat().st_size > 0 for file in path.rglob("*"))
 
 
-def unprotected(configuration: Mapping[str, Any], isolations: list[str | None]) -> tuple[str, ...]:
+def unprotected(network: str, isolations: Iterable[str | None]) -> tuple[str, ...]:
     """What running instances are not kept from, each in a sentence; `isolations` as they reported. Pure."""
     said = []
     known = [one for one in isolations if one]
@@ -125,7 +124,6 @@ def unprotected(configuration: Mapping[str, Any], isolations: list[str | None]) 
             "Instances see the whole machine as this user does, this platform's files too: no namespace can "
             "be had here (stillframe doctor says why)."
         )
-    wanted = configuration.get("network", OPEN)
-    if wanted != OPEN and any(not one.endswith(f"+{wanted}") for one in known):
-        said.append(f"The network is open although the configuration says {wanted}.")
+    if network != OPEN and any(not one.endswith(f"+{network}") for one in known):
+        said.append(f"The network is open although the configuration says {network}.")
     return tuple(said)

@@ -99,12 +99,15 @@ def _namespaces(home: Path) -> Offer:
     from online_runtime.instance.isolation import IsolationKind, isolation_available
 
     with tempfile.TemporaryDirectory(dir=_existing(home)) as folder:
-        found = isolation_available(Path(folder))
+        found = isolation_available(Path(folder), network=True)
     if found.kind is IsolationKind.COPY:
         cost = "each instance gets a copy of its snapshot, which takes room and time"
         return Offer("isolation", "absent", f"No private mount namespace ({found.reason}): {cost}.")
     how = "a user namespace" if found.user_namespace else "root"
-    return Offer("isolation", "ok", f"Instances see their snapshot in a private mount namespace, by {how}.")
+    said = f"Instances see their snapshot in a private mount namespace, by {how}."
+    if found.network_reason:
+        return Offer("isolation", "absent", f"{said} Their network cannot be closed: {found.network_reason}")
+    return Offer("isolation", "ok", f"{said} Their network can be closed.")
 
 
 def _reflink(home: Path) -> Offer:

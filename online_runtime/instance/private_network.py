@@ -18,7 +18,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from online_runtime.instance.errors import ViewRefused
-from online_runtime.instance.relay import relay_for_ever
 
 OPEN, LOOPBACK, OFF = "open", "loopback", "off"
 KINDS = (OPEN, LOOPBACK, OFF)
@@ -43,6 +42,8 @@ def prepare(port: int, ports: Iterable[int]) -> Doorway:
 
     The process must have one thread. Raises OSError when `port` was taken meanwhile.
     """
+    from online_runtime.instance.relay import relay_for_ever  # asyncio: 8 MiB that most agents do without
+
     door = _listen(port)
     listed = tuple(ports)
     if not listed:
@@ -65,6 +66,10 @@ def enter(doorway: Doorway, port: int) -> None:
 
     Mounting rights are needed, as for the view; so it comes before those are given up.
     """
+    from online_runtime.instance.relay import (
+        relay_for_ever,
+    )  # loaded by `prepare`: its files may be hidden now
+
     leave_network()
     if doorway.outside is not None:
         listeners = [_listen(one) for one in doorway.ports]

@@ -186,6 +186,7 @@ def overview(view: ServiceView) -> list[tuple[str, str]]:
         ("instances", f"{view.instances_accepting} of {view.instances_wanted} accept calls"),
         *(("", f"{one.id}  {cell(one.state)}  snapshot {one.snapshot_number}") for one in live),
         ("configuration", f"version {view.configuration_version}"),
+        *(("not protected", sentence) for sentence in view.unprotected),
         (
             "smoke workflow",
             f"{len(smoke)} nodes" if smoke else "none: a deployment proves start and imports only",
