@@ -56,6 +56,7 @@ class Fleet:
         self._busy: dict[str, tuple[Future[None], int | None]] = {}
         self._looked_at: dict[str, float] = {}
         self._due_at: dict[int, float] = {}  # service -> when it is to be attended to next
+        self._refusals: dict[int, int] = {}  # service -> how often in a row none could be started
         self._soonest = 0.0
         self._changed: frozenset[str] | None = None
         self._published: tuple[int, int, int] | None = None
@@ -100,9 +101,9 @@ class Fleet:
             self._due_at.pop(service_id, None)
             return
         self._soonest = SETTLED_LOOK_SECONDS
-        for instance in watched.live:
-            self._begin(watched, instance)
-        self._size(watched)
+        if not self._resized(watched):
+            for instance in watched.live:
+                self._begin(watched, instance)
         self._due_at[service_id] = self._monotonic() + self._soonest
 
     def _begin(self, watched: Watched, instance: Instance) -> None:
@@ -169,11 +170,13 @@ class Fleet:
         if now.healthy != instance.healthy or now.url != instance.url:
             publish_routes(self._m.control, self._m.home, self._m.settings)
 
-    def _size(self, watched: Watched) -> None:
-        """Decide how many there shall be, keep it, and go towards it."""
-        key = _key(watched)
-        if key in self._busy:
-            return self._come_back(self._m.settings.tick_seconds)
+    def _resized(self, watched: Watched) -> bool:
+        """Decide how many there shall be, keep it, and go towards it. True when rows were changed by that, so
+        that what is known of the service is old.
+        """
+        if _key(watched) in self._busy:
+            self._come_back(self._m.settings.tick_seconds)
+            return False
         wanted = self._sizing.decide(watched, self._demand.of(watched.service.name))
         size = self._sizing.record(watched, wanted)
         if size is not None:
@@ -182,20 +185,20 @@ class Fleet:
         if wanted.again_at is not None:
             self._come_back((wanted.again_at - self._m.clock()).total_seconds())
         if watched.hands_off or watched.side is None or watched.service.stopped_at is not None:
-            return None
+            return False
         surplus = len(watched.staying) - wanted.number
         if surplus > 0:
-            self._let_go(watched, surplus)
-        elif surplus < 0 and not self._reopened(watched, -surplus):
-            self._add_one(watched, watched.side.deployment_id)
-        return None
+            return self._let_go(watched, surplus)
+        if surplus < 0:
+            return self._reopened(watched, -surplus) or self._add_one(watched, watched.side.deployment_id)
+        return False
 
-    def _let_go(self, watched: Watched, surplus: int) -> None:
+    def _let_go(self, watched: Watched, surplus: int) -> bool:
         """The least useful ones first: not started, not healthy, never routed, the newest."""
         leaving = [instance.id for instance in sorted(watched.staying, key=_usefulness)[:surplus]]
         with self._m.control.write() as tx:
             instances.change(tx, leaving, drain_since=self._m.clock(), stop_reason=RESTED)
-        self._come_back(0.0)
+        return True
 
     def _reopened(self, watched: Watched, missing: int) -> bool:
         """Whether some that were about to rest take calls again instead: they are warm."""
@@ -211,10 +214,10 @@ class Fleet:
                 instances.change(tx, back, **fresh, stop_reason=None)
         return bool(back)
 
-    def _add_one(self, watched: Watched, deployment_id: int) -> None:
+    def _add_one(self, watched: Watched, deployment_id: int) -> bool:
         """One more, more slowly the more of this side failed lately, and not at all after a crash loop."""
         if watched.state.halted(deployment_id):
-            return None
+            return False
         now, settings = self._m.clock(), self._m.settings
         with self._m.control.read() as tx:
             lately = instances.failed_since(tx, deployment_id, now - BACKOFF_WINDOW)
@@ -223,15 +226,15 @@ class Fleet:
             ordinal = instances.next_ordinal(tx, deployment_id)
         if crashes >= CRASHES_ALLOWED:
             return self._halt(watched, deployment_id, crashes)
+        doublings = max(0, lately - 1) + self._refusals.get(watched.service.id, 0)
         pause = min(
-            settings.replace_backoff_seconds * 2 ** max(0, lately - 1), settings.replace_backoff_limit_seconds
+            settings.replace_backoff_seconds * 2 ** min(doublings, 16), settings.replace_backoff_limit_seconds
         )
-        key = _key(watched)
-        if self._is_due(key, pause):
-            self._submit(watched, key, lambda: self._add(watched, deployment_id, ordinal))
-        return None
+        if self._is_due(_key(watched), pause):
+            self._submit(watched, _key(watched), lambda: self._add(watched, deployment_id, ordinal))
+        return False
 
-    def _halt(self, watched: Watched, deployment_id: int, crashes: int) -> None:
+    def _halt(self, watched: Watched, deployment_id: int, crashes: int) -> bool:
         with self._m.control.write() as tx:
             last = instances.last_failure(tx, deployment_id)
             why = (
@@ -246,6 +249,7 @@ class Fleet:
                 halted_why=why,
             )
         log.error("crash_loop", service=watched.service.name, why=why)
+        return True
 
     def _add(self, watched: Watched, deployment_id: int, ordinal: int) -> None:
         try:
@@ -260,6 +264,8 @@ class Fleet:
 
     def _note(self, watched: Watched, problem: str | None) -> None:
         """Keep beside the service why no more can be started; forget it when one could."""
+        service_id = watched.service.id
+        self._refusals[service_id] = self._refusals.get(service_id, 0) + 1 if problem else 0
         if watched.state.problem != problem:
             with self._m.control.write() as tx:
                 fleets.change(tx, watched.service.id, problem=problem)

@@ -8,14 +8,17 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime
 from typing import Any
 
-from publisher import requests
+from online_runtime.jobs.database import open_jobs
+from publisher import requests, usage
 from publisher.clock import Clock, utc_now
 from publisher.configuration import Configuration, merge, read_configuration
 from publisher.configurations import Asker, Configurations, refuse_secrets
-from publisher.db import deployments, instances, keys, services
+from publisher.db import deployments, fleets, instances, keys, services
 from publisher.db.control import Control
+from publisher.db.fleets import Moment
 from publisher.db.keys import TokenView
 from publisher.deployment import Deployment, Instance, Reason
 from publisher.drivers.contract import Driver
@@ -31,6 +34,7 @@ from publisher.settings import Settings
 from publisher.slots import detect_slots
 from publisher.snapshots import Snapshots, Workstations
 from publisher.states import DeploymentState
+from publisher.usage import DayOfUse, Overview
 from snapshotter.errors import SnapshotterError
 from workstation.layout import Home
 
@@ -185,6 +189,36 @@ class Publisher:
         """All services by name."""
         with self._control.read() as tx:
             return tuple(view_of(tx, service) for service in services.everyone(tx))
+
+    def overview(self, project: str, since: datetime) -> Overview:
+        """Wanted and actual numbers, now and since then. Raises ServiceNotFound."""
+        with self._control.read() as tx:
+            return usage.overview(tx, project, since, self._clock())
+
+    def usage(self, project: str, first: date, last: date) -> tuple[DayOfUse, ...]:
+        """Instance seconds, jobs and inference seconds of each UTC day. Raises ServiceNotFound."""
+        file = self._home.root / "jobs.db"
+        database = open_jobs(f"sqlite:///{file}") if file.exists() else None
+        try:
+            with self._control.read() as tx:
+                return usage.usage(tx, database, project, first, last, self._clock())
+        finally:
+            if database is not None:
+                database.close()
+
+    def lifecycle(self, project: str, instance_id: str) -> tuple[Moment, ...]:
+        """What happened to an instance, in its order. Raises InstanceNotFound, ServiceNotFound."""
+        with self._control.read() as tx:
+            service = services.read(tx, project)
+            instances.of_service_by_id(tx, service.id, project, instance_id)
+            return fleets.moments(tx, instance_id)
+
+    def resume_service(self, project: str) -> None:
+        """Let the fleet start instances again after a crash loop. Raises ServiceNotFound."""
+        with self._control.write() as tx:
+            service = services.read(tx, project)
+            halt = {"halted_at": None, "halted_deployment_id": None, "halted_why": None}
+            fleets.change(tx, service.id, **halt, resumed_at=self._clock(), problem=None)
 
     def stop_service(self, project: str) -> None:
         """Take the service out of traffic.

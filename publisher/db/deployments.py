@@ -129,6 +129,13 @@ def latest(tx: Transaction, service_id: int, limit: int) -> tuple[Deployment, ..
     )
 
 
+def states_since(tx: Transaction, service_id: int, since: datetime) -> dict[DeploymentState, int]:
+    """How many deployments that were asked for since then are in each state."""
+    mine = (DeploymentRow.service_id == service_id, DeploymentRow.requested_at >= since)
+    query = select(DeploymentRow.state, func.count()).where(*mine).group_by(DeploymentRow.state)
+    return {DeploymentState(state): number for state, number in tx.execute(query)}
+
+
 def change(tx: Transaction, deployment_id: int, **values: Any) -> None:
     """Set columns of one deployment."""
     row = tx.get_one(DeploymentRow, deployment_id)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 
 from online_runtime.instance.spec import InstanceState
 from publisher.db import moments
@@ -86,6 +86,16 @@ def of_service(tx: Transaction, service_id: int, limit: int = 100) -> tuple[Inst
     query = select(InstanceRow).where(InstanceRow.service_id == service_id)
     rows = tx.scalars(query.order_by(InstanceRow.created_at.desc()).limit(limit))
     return tuple(_instance(tx, row) for row in rows)
+
+
+def alive_within(tx: Transaction, service_id: int, first: datetime, before: datetime) -> tuple[Instance, ...]:
+    """The instances of a service that held a slot at any time from `first` on and before `before`."""
+    query = select(InstanceRow).where(
+        InstanceRow.service_id == service_id,
+        InstanceRow.created_at < before,
+        or_(InstanceRow.stopped_at.is_(None), InstanceRow.stopped_at >= first),
+    )
+    return tuple(_instance(tx, row) for row in tx.scalars(query))
 
 
 def of_deployment(tx: Transaction, deployment_id: int) -> tuple[Instance, ...]:
