@@ -33,6 +33,8 @@ class DoorSettings:
     hosts: tuple[str, ...] = ()
     wrong_passwords: int = 10  # from one address within `wrong_passwords_seconds`, then 429
     wrong_passwords_seconds: float = 60.0
+    session_idle_seconds: float = 12 * 3600.0  # a browser that asked for nothing so long signs in again
+    session_seconds: float = 7 * 86_400.0  # and every one after this
 
 
 @dataclass(frozen=True)

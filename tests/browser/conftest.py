@@ -56,17 +56,27 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
 def visitor(browser: Browser, platform: Platform) -> Iterator[Callable[..., Visitor]]:
     """Makes visitors of the web door, each with a browser profile of its own.
 
-    Their arguments are those of Playwright's `new_context`: viewport, color_scheme, locale, timezone_id,
-    http_credentials (the admin's unless given; None for nobody).
+    Their arguments are those of Playwright's `new_context`: viewport, color_scheme, locale, timezone_id; and
+    `account`, a name and a password to sign in with (the admin's unless given; None: nobody).
     """
     here: list[Visitor] = []
-    admin = {"username": ADMIN, "password": PASSWORD}
 
-    def come(**options: object) -> Visitor:
-        made = Visitor(browser, platform.record()["url"], {"http_credentials": admin, **options})
+    def come(account: tuple[str, str] | None = (ADMIN, PASSWORD), **options: object) -> Visitor:
+        made = Visitor(browser, platform.record()["url"], options)
         here.append(made)
+        if account is not None:
+            sign_in(made, *account)
         return made
 
     yield come
     for one in here:
         one.close()
+
+
+def sign_in(visitor: Visitor, name: str, password: str) -> None:
+    """Sign in as the form does, without looking at it."""
+    fields = {"name": name, "password": password, "next": "/console/favicon.svg"}
+    answer = visitor.context.request.post(
+        f"{visitor.url}/signin", form=fields, headers={"Origin": visitor.url}
+    )
+    assert answer.ok, answer.text()

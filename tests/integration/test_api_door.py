@@ -103,10 +103,15 @@ def first_event(door: Door, path: str) -> tuple[str, Any]:
         connection.close()
 
 
-def test_the_health_of_the_door_and_its_front_page_need_no_sign_in(door: Door) -> None:
+def test_the_health_of_the_door_and_its_sign_in_page_need_no_sign_in(door: Door) -> None:
     assert door.ask("GET", "/healthz", Authorization="").json["status"] == "ok"
-    front = door.ask("GET", "/", Authorization="")
-    assert front.status == 200 and b"/docs" in front.body
+    page = door.ask("GET", "/signin", Authorization="")
+    assert page.status == 200 and b'type="password"' in page.body
+
+
+def test_who_goes_to_a_page_without_a_session_is_led_to_the_sign_in_and_back(door: Door) -> None:
+    answer = door.ask("GET", "/projects/studio?tab=log", Authorization="", Accept="text/html")
+    assert (answer.status, answer.headers["location"]) == (303, "/signin?next=/projects/studio%3Ftab%3Dlog")
 
 
 @pytest.mark.parametrize("path", ["/api/v1/projects", "/docs", "/openapi.json", "/nothing/here"])

@@ -36,6 +36,7 @@ from web.installation import Installation
 from web.pages.console.mount import LazyConsole
 from web.pages.static.assets import FOLDER, PREFIX
 from web.signin.audit import Audit
+from web.signin.page import signin_routes
 
 NOUNS = (
     projects,
@@ -78,11 +79,12 @@ def create_app(installation: Installation, *, listen: str = "127.0.0.1") -> Fast
     app.include_router(api)
     app.add_api_route("/healthz", healthz, tags=["health"])
     add_editor(app, installation.home)
+    app.include_router(signin_routes(signin, audit, installation.chosen.door.session_seconds))
     app.mount(PREFIX, StaticFiles(directory=FOLDER))
     app.router.default = _elsewhere(console)
     answer_errors(app)
     hosts = frozenset({listen, *installation.chosen.door.hosts})
-    app.add_middleware(Gate, signin=signin, hosts=hosts)
+    app.add_middleware(Gate, signin=signin, audit=audit, hosts=hosts)
     return app
 
 

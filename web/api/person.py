@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -12,11 +12,15 @@ from web.installation import Installation
 
 @dataclass(frozen=True)
 class Person:
-    """Someone who signed in. `role` is viewer, developer or admin; `source` is the door for the record."""
+    """Someone who signed in. `role` is viewer, developer or admin; `source` is the door for the record.
+
+    `session` is the hash of a browser's session; empty for a password, a key or a command.
+    """
 
     name: str
     role: str
     source: str = "API"
+    session: str = field(default="", repr=False)
 
 
 def installation_of(request: Request) -> Installation:

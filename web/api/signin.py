@@ -1,4 +1,4 @@
-"""Signing in: HTTP Basic with an account's password, an API key as a Bearer token, or the home's own key."""
+"""Signing in: a password (HTTP Basic or the form), an API key, a browser's session, or the home's own key."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ import hashlib
 import hmac
 import secrets
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from publisher.accounts import Accounts, Role
+from publisher.db.keys import Account
+from publisher.errors import AccountNotFound
+from publisher.sessions import Sessions, digest
 from web.api.attempts import Attempts
 from web.api.person import Person
 from web.errors import CredentialsWrong, TooManyAttempts
@@ -23,51 +27,100 @@ REMEMBER_SECONDS = (
 MOST_REMEMBERED = 100
 
 
+@dataclass(frozen=True)
+class _Right:
+    """A password that was right: for which account, while it has this hash."""
+
+    until: float
+    name: str
+    password_hash: str
+
+
 class SignIn:
-    """Tells who an Authorization header belongs to."""
+    """Tells who somebody is, by what they show."""
 
     def __init__(self, here: Installation) -> None:
-        self._accounts = Accounts(here.control)
+        self.accounts = Accounts(here.control)
         door = here.chosen.door
+        self.sessions = Sessions(
+            here.control,
+            idle=timedelta(seconds=door.session_idle_seconds),
+            longest=timedelta(seconds=door.session_seconds),
+        )
         self._attempts = Attempts(door.wrong_passwords, door.wrong_passwords_seconds)
         self._key = secrets.token_bytes(32)
         self._local_key = make_key(here.home.run)
-        self._remembered: dict[bytes, tuple[float, Person]] = {}
+        self._remembered: dict[bytes, _Right] = {}
 
     def person(self, authorization: str, address: str) -> Person:
-        """Raises CredentialsWrong, and TooManyAttempts before anything is compared."""
+        """Who an Authorization header belongs to.
+
+        Raises CredentialsWrong, and TooManyAttempts before anything is compared.
+        """
         fingerprint = hmac.digest(self._key, authorization.encode(), hashlib.sha256)
         recalled = self._recalled(fingerprint)
         if recalled is not None:  # a flood of wrong ones does not lock out who is in already
             return recalled
-        wait_seconds = self._attempts.wait_seconds(address)
-        if wait_seconds > 0:
-            raise TooManyAttempts(wait_seconds)
-        found = self._checked(authorization) if authorization else None
-        if found is None:
-            if authorization:
-                self._attempts.failed(address)
+        if not authorization:
             raise CredentialsWrong
-        self._remember(fingerprint, found)
+        self._wait_over(address)
+        found = self._checked(authorization, fingerprint)
+        if found is None:
+            self._attempts.failed(address)
+            raise CredentialsWrong
         return found
 
-    def still(self, person: Person) -> Person:
-        """Who somebody is now that signed in before: roles change. Raises CredentialsWrong when the account
-        is gone.
+    def open_session(self, name: str, password: str, address: str, browser: str) -> str:
+        """The id of a new session of the account, for its browser only.
+
+        Raises CredentialsWrong, and TooManyAttempts before anything is compared.
+        """
+        self._wait_over(address)
+        account = self.accounts.verify(name, password)
+        if account is None:
+            self._attempts.failed(address)
+            raise CredentialsWrong
+        return self.sessions.open(account, address, browser)
+
+    def by_session(self, session_id: str) -> Person | None:
+        """Who signed in with this session; None when it is nobody's, or over."""
+        opened = self.sessions.find(digest(session_id))
+        if opened is None:
+            return None
+        return Person(
+            opened.account.name, opened.account.role, source="console", session=opened.session.sha256
+        )
+
+    def still(self, person: Person, *, asking: bool = True) -> Person:
+        """Who somebody is now that signed in before: roles change, sessions end. Raises CredentialsWrong.
+
+        `asking` keeps the session alive.
         """
         if person.source == "CLI":
             return person
-        account = next((one for one in self._accounts.everyone() if one.name == person.name), None)
-        if account is None:
-            raise CredentialsWrong
-        return replace(person, role=account.role)
+        if person.session:
+            opened = self.sessions.find(person.session, asking=asking)
+            if opened is None:
+                raise CredentialsWrong
+            return replace(person, role=opened.account.role)
+        try:
+            return replace(person, role=self.accounts.find(person.name).role)
+        except AccountNotFound:
+            raise CredentialsWrong from None
 
-    def _checked(self, authorization: str) -> Person | None:
+    def _wait_over(self, address: str) -> None:
+        wait_seconds = self._attempts.wait_seconds(address)
+        if wait_seconds > 0:
+            raise TooManyAttempts(wait_seconds)
+
+    def _checked(self, authorization: str, fingerprint: bytes) -> Person | None:
         scheme, _, value = authorization.partition(" ")
         if scheme.lower() == "bearer":
-            account = self._accounts.by_api_key(value.strip())
+            account = self.accounts.by_api_key(value.strip())
         elif scheme.lower() == "basic" and (pair := _basic(value)) is not None:
-            account = self._accounts.verify(*pair)
+            account = self.accounts.verify(*pair)
+            if account is not None:
+                self._remember(fingerprint, account)
         elif scheme == SCHEME and (caller := caller_of(value, self._local_key)) is not None:
             return Person(caller, Role.ADMIN, source="CLI")
         else:
@@ -75,13 +128,21 @@ class SignIn:
         return None if account is None else Person(account.name, account.role)
 
     def _recalled(self, fingerprint: bytes) -> Person | None:
-        until, person = self._remembered.get(fingerprint, (0.0, None))
-        return person if until > time.monotonic() else None
+        right = self._remembered.get(fingerprint)
+        if right is None or right.until <= time.monotonic():
+            return None
+        try:
+            account = self.accounts.find(right.name)
+        except AccountNotFound:
+            return None
+        same = account.password_hash == right.password_hash
+        return Person(account.name, account.role) if same else None
 
-    def _remember(self, fingerprint: bytes, person: Person) -> None:
+    def _remember(self, fingerprint: bytes, account: Account) -> None:
         if len(self._remembered) >= MOST_REMEMBERED:
             self._remembered.clear()
-        self._remembered[fingerprint] = (time.monotonic() + REMEMBER_SECONDS, person)
+        until = time.monotonic() + REMEMBER_SECONDS
+        self._remembered[fingerprint] = _Right(until, account.name, account.password_hash)
 
 
 def _basic(value: str) -> tuple[str, str] | None:

@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 
 import structlog
 
+from web.api.gate import outcome_of
 from web.errors import NotAllowed, WebError
 from web.pages.console.page import Page, current_page
 from web.pages.parts.error_card import show_error
@@ -44,7 +45,7 @@ async def perform(action: str, subject: str, call: Callable[[], T]) -> Done[T] |
     except Exception as error:  # noqa: BLE001  (shown to who asked, written to the audit log)
         if problem_of(error).status == 500 and not isinstance(error, WebError):
             _log.exception("console_action_failed", action=action, error=str(error))
-        await asyncio.to_thread(page.console.audit.record, deed, _outcome(error))
+        await asyncio.to_thread(page.console.audit.record, deed, outcome_of(error))
         with page.enter():
             show_error(error)
         return None
@@ -58,8 +59,3 @@ def _allowed(page: Page, action: str, call: Callable[[], T]) -> T:
     if not allows(person.role, role_for(action)):
         raise NotAllowed(person.name, person.role, role_for(action), action)
     return call()
-
-
-def _outcome(error: BaseException) -> str:
-    problem = problem_of(error)
-    return f"{problem.status} {problem.type.rpartition(':')[2]}"

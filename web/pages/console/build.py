@@ -6,8 +6,8 @@ import copy
 import importlib
 import pkgutil
 from collections.abc import Awaitable, Callable
-from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
+from urllib.parse import quote
 
 import structlog
 from fastapi import FastAPI, Request
@@ -19,14 +19,14 @@ import web.pages
 from online_runtime.gateway.settings import GatewaySettings
 from web.api.person import Person
 from web.api.signin import SignIn
-from web.errors import NotAllowed
+from web.errors import CredentialsWrong, NotAllowed
 from web.installation import Installation
-from web.pages.console.markers import Markers
-from web.pages.console.page import ENTRIES, Console, Entry, Page, Reader, say
-from web.pages.console.shell import THEMES, draw_shell
+from web.pages.console.markers import CONTROL, Markers
+from web.pages.console.page import ENTRIES, Console, Entry, Page, say
+from web.pages.console.reader import reader_of
+from web.pages.console.shell import draw_shell
 from web.pages.console.watch import Watch
 from web.pages.static.assets import asset
-from web.pages.texts import chosen_language
 from web.problem import problem_of
 from web.signin.audit import Audit
 from web.signin.rights import allows
@@ -34,6 +34,7 @@ from web.signin.rights import allows
 LANGUAGE_PACKS: dict[str, Language] = {"en": "en-US", "zh": "zh-CN"}
 RESPONSE_LIMIT_SECONDS = 30.0  # for a page's first values, on a busy machine
 RECONNECT_SECONDS = 30.0  # a laptop that changes networks comes back to the page it had
+SESSION_LOOK_SECONDS = 5.0  # an end by time; one by sign-out shows at once
 THEME_VALUES = {"auto": None, "light": False, "dark": True}
 _log = structlog.get_logger(__name__)
 
@@ -80,6 +81,7 @@ def _shown(console: Console, entry: Entry) -> Callable[[Request], Awaitable[None
             _draw_problem(page, draw_shell(page, ()), error)
             return
         place = draw_shell(page, names)
+        await _look_after_session(page)
         try:
             with place:
                 await entry.build(page, **request.path_params)
@@ -105,22 +107,6 @@ def _page(console: Console, entry: Entry, request: Request) -> Page:
     return page
 
 
-def reader_of(request: Request) -> Reader:
-    """How whoever sent this request wants to read: from cookies that are no secrets, else from the
-    browser.
-    """
-    try:
-        cookies = SimpleCookie(request.headers.get("cookie", ""))
-    except CookieError:
-        cookies = SimpleCookie()
-    language = cookies["stillframe_language"].value if "stillframe_language" in cookies else None
-    theme = cookies["stillframe_theme"].value if "stillframe_theme" in cookies else "auto"
-    return Reader(
-        chosen_language(language, request.headers.get("accept-language", "")),
-        theme if theme in THEMES else "auto",
-    )
-
-
 def _dress(page: Page) -> None:
     """Language, colours and title are the reader's, not the route's."""
     dressed = copy.copy(page.client.page)
@@ -129,6 +115,25 @@ def _dress(page: Page) -> None:
     page.client.page = dressed
     title = say(page.entry.title)
     page.client.title = " · ".join(filter(None, (title, page.project, "Stillframe")))
+
+
+async def _look_after_session(page: Page) -> None:
+    """Whose session ends elsewhere, or by time, is led to the sign-in, and back from there."""
+    signin, person, who = page.console.signin, page.person, object()
+
+    async def hear(good: object) -> None:
+        if good is not True and not page.client.is_deleted:
+            page.client.open("/signin?next=" + quote(page.path, safe="/"))
+
+    def good() -> bool:
+        try:
+            return signin.still(person, asking=False).role == person.role
+        except CredentialsWrong:
+            return False
+
+    page.client.on_delete(lambda: page.console.watch.leave(who))
+    key = ("session", person.name, person.role, person.session)
+    await page.console.watch.join(who, hear, key, good, frozenset({CONTROL}), SESSION_LOOK_SECONDS)
 
 
 def _projects(here: Installation, wanted: str) -> tuple[str, ...]:

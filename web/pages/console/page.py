@@ -16,6 +16,7 @@ from nicegui.element import Element
 from publisher.accounts import Role
 from web.api.person import Person
 from web.installation import Installation
+from web.pages.console.reader import Reader
 from web.pages.console.watch import Failure, Watch
 from web.pages.texts import text
 from web.signin.rights import allows, role_for
@@ -28,14 +29,6 @@ T = TypeVar("T")
 EVERY_SECONDS = 1.0  # what no marker shows, such as a killed process, is seen within it
 _KEPT = "stillframe_page"
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True)
-class Reader:
-    """How somebody wants to read. `theme` is light, dark or auto."""
-
-    language: str
-    theme: str
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from nicegui import ui
 from nicegui.element import Element
 
 from web.pages.console.page import ENTRIES, Page, say
+from web.pages.console.reader import THEMES
 from web.pages.parts.markup import icon, link, tag
 from web.pages.texts import LANGUAGES
 from web.signin.rights import allows
@@ -35,7 +36,6 @@ PLATFORM = (
     Place("accounts", "shell.accounts", "group"),
     Place("audit", "shell.audit", "fact_check"),
 )
-THEMES = ("auto", "light", "dark")
 
 
 def project_front(name: str) -> str:
