@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from web.api.answers import problem_response
 from web.api.person import Person
 from web.api.signin import SignIn
-from web.editor import UPLOAD_LIMIT_BYTES, place_of
+from web.editor import UPLOAD_LIMIT_BYTES
 from web.errors import BodyTooLarge, CredentialsWrong, NotAllowed, OriginRefused, WebError
 from web.problem import problem_of
 from web.signin.audit import DONE, Audit, Deed
@@ -32,6 +32,7 @@ OPEN = re.compile(
     r"/healthz|/signin|/favicon\.ico|/console/[\w.]+"
     r"|/_nicegui/\d[^/]*/(static|components|libraries|esm|resources)/.*"
 )
+EDITOR = re.compile(r"/projects/[^/]+/editor/")
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -186,7 +187,7 @@ def _address(scope: Scope) -> str:
 
 
 def _limit_of(scope: Scope) -> int:
-    return BODY_LIMIT_BYTES if place_of(scope["path"]) is None else UPLOAD_LIMIT_BYTES
+    return UPLOAD_LIMIT_BYTES if EDITOR.match(scope["path"]) else BODY_LIMIT_BYTES
 
 
 def _hostname(host: str) -> str:
