@@ -14,6 +14,7 @@ from typing import TypeVar
 from blake3 import blake3
 
 from snapshotter.errors import FileKeepsChanging
+from snapshotter.written_behind import leave_memory
 
 RETRIES = 3
 RACY_WINDOW_SECONDS = 0.02  # Twice the coarsest tick of Linux's file clock (10 ms at 100 Hz).
@@ -126,9 +127,7 @@ def hash_content(fd: int, facts: os.stat_result) -> bytes:
 def copy_content(fd: int, facts: os.stat_result, target: int) -> bytes:
     """Copy into the empty file `target`, holes as holes, and return the BLAKE3 of what was written.
 
-    Every BEHIND_BYTES the kernel is told that nobody reads what was written: it begins to write that to the
-    disk and forgets what is there already. So the same few megabytes of memory take the whole copy, which
-    would else cost more time than the copying, and the disk does not wait for the barrier at the end.
+    What was written leaves the memory every BEHIND_BYTES; see written_behind.py.
     """
     hasher, behind = blake3(), 0
     for offset, data in _pieces(fd, facts):
@@ -137,7 +136,7 @@ def copy_content(fd: int, facts: os.stat_result, target: int) -> bytes:
             write_all(target, data, offset)
             behind += len(data)
         if behind >= BEHIND_BYTES:
-            os.posix_fadvise(target, 0, 0, os.POSIX_FADV_DONTNEED)
+            leave_memory(target)
             behind = 0
     os.ftruncate(target, facts.st_size)
     return hasher.digest()

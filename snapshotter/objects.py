@@ -30,6 +30,7 @@ from snapshotter.crash import crash_point
 from snapshotter.durable import replace_file, sync_file_system
 from snapshotter.errors import ObjectDamaged, ObjectMissing, StoreTooNew
 from snapshotter.tree import Entry, digest_of, unpack
+from snapshotter.written_behind import WrittenBehind
 
 FORMAT = 1
 FOLDERS = ("objects", "trees", "views", "scan", "tmp", "quarantine")
@@ -71,6 +72,17 @@ class Put(NamedTuple):
     racy: bool
     stored_bytes: int
     name: str
+
+
+class _Way(NamedTuple):
+    """How an object comes into the store: by way of the folder `scratch`, and out of memory again."""
+
+    scratch: Path
+    behind: WrittenBehind | None
+
+    def written(self, fd: int, size: int) -> None:
+        if self.behind is not None:
+            self.behind.add(fd, size)
 
 
 @dataclass
@@ -131,27 +143,34 @@ class Store:
         except FileNotFoundError as error:
             raise ObjectMissing(key.name) from error
 
-    def put(self, path: bytes, scratch: Path, expected: bytes | None = None) -> Put:
+    def put(
+        self,
+        path: bytes,
+        scratch: Path,
+        expected: bytes | None = None,
+        behind: WrittenBehind | None = None,
+    ) -> Put:
         """Store the file at `path` by way of the folder `scratch`. Not durable until `sync`.
 
         `expected` is the digest that the file probably has: then it is hashed before anything is copied.
+        `behind` is told of each new object.
         Raises FileKeepsChanging and OSError (the file vanished, cannot be read, the disk is full).
         """
         return copying.read_steadily(
-            path, self.rule, lambda fd, facts: self._put(fd, facts, scratch, expected)
+            path, self.rule, lambda fd, facts: self._put(fd, facts, _Way(scratch, behind), expected)
         )
 
-    def _put(self, fd: int, facts: os.stat_result, scratch: Path, expected: bytes | None) -> Put:
+    def _put(self, fd: int, facts: os.stat_result, way: _Way, expected: bytes | None) -> Put:
         if facts.st_size <= (SMALL_BYTES if facts.st_dev in self._no_clone_from else CLONED_FROM_BYTES):
             data = copying.read_whole(fd, facts.st_size)
             key = self._key(blake3(data).digest(), facts)
-            stored = 0 if self.has(key, facts.st_size) else self._add(fd, facts, scratch, key, data)
+            stored = 0 if self.has(key, facts.st_size) else self._add(fd, facts, way, key, data)
             return self._result(key, facts, stored)
         if expected is not None:
             key = self._key(copying.hash_content(fd, facts), facts)
             if self.has(key, facts.st_size):
                 return self._result(key, facts, 0)
-        key = self._add_large(fd, facts, scratch)
+        key = self._add_large(fd, facts, way)
         return self._result(key, facts, facts.st_size)
 
     def _key(self, digest: bytes, facts: os.stat_result) -> ObjectKey:
@@ -161,18 +180,20 @@ class Store:
         racy, mode = self.rule.is_racy(facts.st_ctime_ns), facts.st_mode & 0o7777
         return Put(key.digest, facts.st_size, mode, key.mtime_ns, racy, stored, key.name if stored else "")
 
-    def _add(self, fd: int, facts: os.stat_result, scratch: Path, key: ObjectKey, data: bytes) -> int:
-        with self._temporary(scratch) as temporary:
+    def _add(self, fd: int, facts: os.stat_result, way: _Way, key: ObjectKey, data: bytes) -> int:
+        with self._temporary(way.scratch) as temporary:
             copying.write_all(temporary.fd, data)  # What was hashed: no clone could be that surely.
             self._finish(temporary, fd, facts, key)
+            way.written(temporary.fd, facts.st_size)
         return facts.st_size or 1  # An empty object is new too.
 
-    def _add_large(self, fd: int, facts: os.stat_result, scratch: Path) -> ObjectKey:
-        with self._temporary(scratch) as temporary:
+    def _add_large(self, fd: int, facts: os.stat_result, way: _Way) -> ObjectKey:
+        with self._temporary(way.scratch) as temporary:
             if self._clone(fd, facts, temporary.fd):
                 digest = copying.hash_content(temporary.fd, facts)
             else:
                 digest = copying.copy_content(fd, facts, temporary.fd)
+                way.written(temporary.fd, facts.st_size)
             key = self._key(digest, facts)
             self._finish(temporary, fd, facts, key)
         return key

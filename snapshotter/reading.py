@@ -10,6 +10,7 @@ from typing import NamedTuple
 from snapshotter.copying import Unreadable
 from snapshotter.forked import MAX_UNITS, forked_map
 from snapshotter.objects import Put, Store
+from snapshotter.written_behind import WrittenBehind
 
 FEW_FILES, FEW_BYTES = 64, 32 << 20  # Below both, forking costs more than it saves.
 FILES_A_UNIT = 16
@@ -51,23 +52,25 @@ def read_files(
     )  # Largest first: no reader ends long after the others.
     few = len(ordered) <= FEW_FILES and sum(reading.size for reading in ordered) <= FEW_BYTES
     units = min(MAX_UNITS, -(-len(ordered) // FILES_A_UNIT))
+    behind = WrittenBehind()  # Each forked reader has its own copy.
 
     def work(unit: int) -> Iterator[tuple[int, Put | None, str, bool]]:
         for index in range(unit, len(ordered), units):
             if ordered[index].size >= LARGE_BYTES:
                 yield index, None, "", True
-            yield index, *_read(store, scratch, ordered[index]), False
+            yield index, *_read(store, scratch, ordered[index], behind), False
 
-    for index, put, unreadable, begins in forked_map(units, work, 1 if few else workers):
-        if begins:
-            begun(ordered[index])
-        else:
-            yield Read(ordered[index], put, unreadable)
+    with behind:
+        for index, put, unreadable, begins in forked_map(units, work, 1 if few else workers):
+            if begins:
+                begun(ordered[index])
+            else:
+                yield Read(ordered[index], put, unreadable)
 
 
-def _read(store: Store, scratch: Path, reading: Reading) -> tuple[Put | None, str]:
+def _read(store: Store, scratch: Path, reading: Reading, behind: WrittenBehind) -> tuple[Put | None, str]:
     try:
-        return store.put(reading.path, scratch, reading.expected), ""
+        return store.put(reading.path, scratch, reading.expected, behind), ""
     except FileNotFoundError:
         if os.path.lexists(reading.path):
             raise
