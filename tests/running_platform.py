@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+import tomli_w
+
 from workstation.home import open_home
 
 STANDIN = Path(__file__).parent / "fakes" / "standin_comfyui.py"
@@ -149,8 +151,7 @@ def running(folder: Path, settings: Mapping[str, object] = QUICK) -> Iterator[Pl
     """A platform on `folder`/home that is up, and down again with all its instances at the end."""
     home = folder / "home"
     open_home(home)
-    lines = [f"{name} = {value}" for name, value in settings.items()]
-    (home / "settings.toml").write_text("\n".join(lines) + "\n")
+    (home / "settings.toml").write_text(tomli_w.dumps(settings))
     platform = Platform(home)
     try:
         platform.up()
