@@ -86,7 +86,7 @@ _TABLE: Mapping[Verdict, Mapping[str, str]] = {
     Verdict(422, NOT_FOUND): {"web.errors": "ModelsMissing"},
     Verdict(409, CONFLICT): {
         "snapshotter.transfer.errors": "TransferInProgress TargetOccupied",
-        "workstation.errors": "ProjectExists ProjectBusy ProjectRunning PluginExists",
+        "workstation.errors": "OverlayRefused ProjectExists ProjectBusy ProjectRunning PluginExists",
         "snapshotter.errors": "FreezeInProgress WorkstationRuns SnapshotNeeded StoreBusy",
         "online_runtime.instance.errors": "AlreadyRunning SecretsNotHanded",
         "online_runtime.jobs.errors": "PromptIdTaken",

@@ -31,6 +31,9 @@ PORT_TAKEN = ("ddress already in use", "Errno 98")
 PORT_ATTEMPTS = 5
 POLICY = RestartPolicy(hopeless=PORT_TAKEN)
 _ALREADY_KEPT = 75
+# A person watches: pictures of the steps are worth their time. Online nobody sees them. A project's own
+# arguments come later and count more.
+PREVIEWS = ("--preview-method", "auto")
 
 
 class _Keeper:
@@ -51,7 +54,11 @@ class _Keeper:
         url = f"http://{HOST}:{port}"
         self.state = replace(self.state, port=port, url=url)
         command = engine_command(
-            self.project.workstation, listen=HOST, port=port, cpu=self.cpu, extra=self.arguments
+            self.project.workstation,
+            listen=HOST,
+            port=port,
+            cpu=self.cpu,
+            extra=(*PREVIEWS, *self.arguments),
         )
         return run_engine(
             command,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,17 @@ class Visitor:
         """Open `path` of the door."""
         self.page.goto(self.url + path)
         return self.page
+
+    def until(self, expression: str, limit_seconds: float = LIMIT_MS / 1000) -> Any:
+        """The first truthy value of a JavaScript expression, asked five times a second.
+
+        Playwright's own wait evaluates text within the page, which a Content-Security-Policy forbids.
+        """
+        deadline = time.monotonic() + limit_seconds
+        while not (found := self.page.evaluate(expression)):
+            assert time.monotonic() < deadline, f"{expression} did not come within {limit_seconds:g} s"
+            self.page.wait_for_timeout(200)
+        return found
 
     def shoot(self, folder: Path, name: str) -> None:
         """Keep a picture of what is seen."""

@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 
 PLACE = "/projects/{project}/editor"
+ABSOLUTE = ("/assets", "/scripts", "/extensions")  # what its pages ask for beside it
 UPLOAD_LIMIT_BYTES = 100 * 2**20  # what engines themselves take
 _INSIDE = re.compile(r"/projects/[^/]+/editor/")
 
 
-def is_inside(path: str) -> bool:
-    """Whether a path of the door is one of an editor."""
-    return _INSIDE.match(path) is not None
+def place_of(path: str) -> str | None:
+    """The editor that a path of the door lies in, as its prefix with a slash at the end; None for others."""
+    found = _INSIDE.match(path)
+    return found[0] if found else None

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import re
-from pathlib import PurePosixPath
-from urllib.parse import unquote
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.staticfiles import StaticFiles
 from starlette.types import Message, Receive, Scope, Send
 
 from web.editor import policy
 from web.editor.answers import problem_page, refusal
 from web.editor.engine import running_engine
-from web.editor.frontend import read_page, static_folder
+from web.editor.frontend import read_page
 from web.editor.newer_routes import answered
+from web.editor.packaged import packaged_file
 from web.editor.sockets import Sockets
 from web.errors import OriginRefused, WebError
 from workstation.errors import WorkstationError
@@ -25,7 +23,6 @@ from workstation.layout import Home
 
 SOCKET_PATHS = ("/ws", "/api/ws")
 PAGE_PATHS = ("/", "/index.html")
-HASHED = "/assets/"  # these files have their content's hash in their name
 _HOST = re.compile(r"[A-Za-z0-9.:\[\]-]+")
 
 
@@ -51,7 +48,7 @@ class Editor:
         if request.method in ("GET", "HEAD"):
             if path in PAGE_PATHS:
                 return await asyncio.to_thread(self._page, request, project, prefix)
-            found = await asyncio.to_thread(_packaged, request, path)
+            found = await asyncio.to_thread(packaged_file, request, path)
             if found is not None:
                 return found
         engine = await asyncio.to_thread(running_engine, self._home, project)
@@ -80,21 +77,6 @@ def _place(scope: Scope) -> tuple[str, str, str]:
     raw = scope.get("raw_path") or scope["path"].encode()
     _, projects, project, editor, *rest = raw.decode("latin-1").split("/")
     return project, f"/{projects}/{project}/{editor}/", "/" + "/".join(rest)
-
-
-def _packaged(request: Request, path: str) -> Response | None:
-    """A file of the frontend; None when it has no such file."""
-    name = unquote(path).lstrip("/")
-    if not name or ".." in PurePosixPath(name).parts or "\0" in name:
-        return None
-    files = StaticFiles(directory=static_folder(), check_dir=False)
-    found, stat = files.lookup_path(name)
-    if stat is None or not static_folder().joinpath(name).is_file():
-        return None
-    answer = files.file_response(found, stat, request.scope)
-    fresh = "private, max-age=31536000, immutable" if path.startswith(HASHED) else "no-cache"
-    answer.headers["Cache-Control"] = fresh
-    return answer
 
 
 def _policy_of(scope: Scope, prefix: str, path: str) -> str:

@@ -3,10 +3,13 @@
 EditorError
 ├── FrontendNotInstalled
 ├── EngineGone
+├── TemplateNotFound
 └── UploadTooLarge
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from web.errors import WebError
 
@@ -34,6 +37,14 @@ class EngineGone(EditorError):
             f"The engine of {project} does not answer ({reason}): it starts, restarts or ended; see "
             f"`stillframe workstation log {project}`."
         )
+
+
+class TemplateNotFound(EditorError):
+    """No workflow template of that name."""
+
+    def __init__(self, name: str, existing: Sequence[str]) -> None:
+        self.name, self.existing = name, tuple(existing)
+        super().__init__(f"There is no workflow template {name!r}: there are {', '.join(existing)}.")
 
 
 class UploadTooLarge(EditorError):

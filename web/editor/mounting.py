@@ -1,17 +1,20 @@
-"""The editor's place in the web application."""
+"""The editor's places in the web application."""
 
 from __future__ import annotations
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from web.editor import PLACE
+from web.editor import ABSOLUTE, PLACE
 from workstation.layout import Home
 
 
 def add_editor(app: FastAPI, home: Home) -> None:
     """Serve the editors of all projects. Before any other route of /projects/NAME/."""
-    app.mount(PLACE, _Late(home))
+    editor = _Late(home)
+    app.mount(PLACE, editor)
+    for prefix in ABSOLUTE:
+        app.mount(prefix, editor.absolute)
 
 
 class _Late:
@@ -27,3 +30,9 @@ class _Late:
 
             self._editor = Editor(self._home)
         await self._editor(scope, receive, send)
+
+    async def absolute(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """What pages of editors ask for by absolute paths."""
+        from web.editor.absolute_paths import serve
+
+        await serve(scope, receive, send)

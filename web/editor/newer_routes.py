@@ -13,19 +13,27 @@ from starlette.responses import JSONResponse, Response
 
 from online_runtime.gateway.errors import JobsQueryRefused
 from online_runtime.gateway.job_query import read_query
-from web.editor import UPLOAD_LIMIT_BYTES, jobs
+from web.editor import UPLOAD_LIMIT_BYTES, jobs, templates
 from web.editor.engine import Engine
-from web.editor.errors import UploadTooLarge
+from web.editor.errors import TemplateNotFound, UploadTooLarge
 from web.editor.passing import ask, pass_on, tell
 
+USER_STYLE = "/user.css"  # the page asks for it; a user who wrote none has an empty one
+TEMPLATES = "/templates/"
 EMPTY_OBJECTS = ("/global_subgraphs", "/node_replacements")  # an engine without the route has none
 
 
 async def answered(request: Request, engine: Engine, path: str) -> Response:
     """The engine's answer, or ours for a route that it does not have. Raises EngineGone, UploadTooLarge."""
     route = path.removeprefix("/api")
+    if route.endswith(USER_STYLE) and request.method == "GET":
+        answer = await pass_on(request, engine, path)
+        return answer if answer.status_code != 404 else Response(b"", media_type="text/css")
     if request.method == "POST" and route == "/prompt":
         return await pass_on(request, engine, path, _dated(await _whole(request)))
+    if route.startswith(TEMPLATES):
+        answer = await pass_on(request, engine, path)
+        return answer if answer.status_code != 404 else _template(route.removeprefix(TEMPLATES)) or answer
     if not (route in EMPTY_OBJECTS or route.startswith(("/jobs", "/global_subgraphs/"))):
         return await pass_on(request, engine, path)
     body = await _whole(request) if request.method == "POST" else b""
@@ -33,6 +41,21 @@ async def answered(request: Request, engine: Engine, path: str) -> Response:
     if answer.status_code not in (404, 405) or "json" in answer.headers.get("content-type", ""):
         return answer
     return await _ours(request, engine, route, body) or answer
+
+
+def _template(name: str) -> Response | None:
+    """What lies below /templates/ where the engine has none of its own."""
+    if name == "index.json":
+        return JSONResponse(templates.index())
+    if name == "index_logo.json":
+        return JSONResponse({})
+    if name.endswith("-1.svg"):
+        drawn = templates.picture(name.removesuffix("-1.svg"))
+        return None if drawn is None else Response(drawn, media_type="image/svg+xml")
+    try:
+        return Response(templates.workflow(name.removesuffix(".json")), media_type="application/json")
+    except TemplateNotFound:
+        return None
 
 
 async def _ours(request: Request, engine: Engine, route: str, body: bytes) -> Response | None:

@@ -6,7 +6,7 @@ nobody but its own prefix of this origin. Each relaxation has its reason:
 - inline styles: the frontend sets them by the hundred;
 - `blob:` and `data:` for pictures, media, fonts, workers and reads: previews arrive as bytes of a websocket;
 - `wasm-unsafe-eval`: decoders of 3D models;
-- scripts of this whole origin: plugins import `/scripts/app.js` by its absolute path;
+- scripts and pictures of this whole origin: plugins import `/scripts/app.js`, the page asks for `/assets/`;
 - frames of this page's own making, for plugins that show a document.
 """
 
@@ -29,7 +29,7 @@ def page_policy(host: str, prefix: str, inline_scripts: Iterable[str]) -> str:
         "script-src": " ".join(("'self'", "blob:", "'wasm-unsafe-eval'", *inline_scripts)),
         "style-src": "'self' 'unsafe-inline'",
         "connect-src": f"{here} ws://{host}{prefix} data: blob:",
-        "img-src": f"{here} data: blob:",
+        "img-src": "'self' data: blob:",
         "media-src": f"{here} data: blob:",
         "font-src": "'self' data:",
         "worker-src": "'self' blob:",
