@@ -145,6 +145,7 @@ def rabbitmq_server() -> Iterator[Server]:
     with _folder(user) as folder:
         port = _free_port()
         server = Server(folder, port, f"amqp://guest:guest@127.0.0.1:{port}//", user)
+        names_port = str(_free_port())  # Erlang's name service outlives who started it, so it is our own
         names = ("MNESIA_BASE", "LOG_BASE", "SCHEMA_DIR", "GENERATED_CONFIG_DIR")
         (folder / "enabled_plugins").write_text("[].\n")
         (folder / "rabbitmq.conf").write_text("loopback_users.guest = true\n")
@@ -157,8 +158,7 @@ def rabbitmq_server() -> Iterator[Server]:
             "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
             "RABBITMQ_NODE_PORT": str(port),
             "RABBITMQ_DIST_PORT": str(_free_port()),
-            # Erlang's own name service would outlive the test.
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-start_epmd false -erl_epmd_port " + str(_free_port()),
+            "ERL_EPMD_PORT": names_port,
             "HOME": str(folder),
         }
         try:
@@ -166,6 +166,7 @@ def rabbitmq_server() -> Iterator[Server]:
             yield server
         finally:
             server.close()
+            server.run(_program("epmd", "Erlang"), "-port", names_port, "-kill")
 
 
 def _program(name: str, what: str, folders: list[Path] | None = None) -> Path:
