@@ -55,7 +55,7 @@ def build_console(here: Installation, signin: SignIn, audit: Audit) -> FastAPI:
         title="Stillframe",
         favicon=Path(__file__).parents[1] / "static" / "favicon.svg",
         tailwind=False,
-        binding_refresh_interval=0.5,
+        binding_refresh_interval=0.1,
         reconnect_timeout=RECONNECT_SECONDS,
         show_welcome_message=False,
     )
