@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, WebSocket
+from playwright.sync_api import Error as PlaywrightError
 
 LIMIT_MS = 60_000  # of each wait: test machines are loaded
 INSIDE = ("data:", "blob:", "about:", "chrome-extension:")  # addresses that are no calls
@@ -43,10 +44,18 @@ class Visitor:
         Playwright's own wait evaluates text within the page, which a Content-Security-Policy forbids.
         """
         deadline = time.monotonic() + limit_seconds
-        while not (found := self.page.evaluate(expression)):
+        while not (found := self._value(expression)):
             assert time.monotonic() < deadline, f"{expression} did not come within {limit_seconds:g} s"
             self.page.wait_for_timeout(200)
         return found
+
+    def _value(self, expression: str) -> Any:
+        try:
+            return self.page.evaluate(expression)
+        except PlaywrightError as problem:
+            if "Execution context was destroyed" in str(problem):  # the page went to another, or to itself
+                return None
+            raise
 
     def shoot(self, folder: Path, name: str) -> None:
         """Keep a picture of what is seen."""
