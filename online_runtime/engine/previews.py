@@ -10,15 +10,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from PIL import Image
 
-MAX_PREVIEW_PIXELS = 512  # the longer side
+PREVIEW_PIXELS = 512  # the longer side
 _PREVIEW, _TEXT, _PREVIEW_WITH_METADATA = 1, 3, 4
 _FORMAT_NUMBER = {"JPEG": 1, "PNG": 2}
 
 
 def encode(image: Image.Image) -> tuple[str, bytes]:
-    """`image`, made no larger than a preview needs to be: its format and bytes."""
-    image = image.copy()
-    image.thumbnail((MAX_PREVIEW_PIXELS, MAX_PREVIEW_PIXELS))
+    """`image` in the size of a preview, whose longer side is always the same: its format and bytes.
+
+    A small one is made larger, as ComfyUI does: latents have an eighth of the picture's size.
+    """
+    from PIL import Image, ImageOps
+
+    image = ImageOps.contain(image, (PREVIEW_PIXELS, PREVIEW_PIXELS), Image.Resampling.BILINEAR)
     format = "PNG" if image.mode in ("RGBA", "LA", "P") else "JPEG"
     buffer = io.BytesIO()
     image.save(buffer, format=format, quality=95)

@@ -78,7 +78,7 @@ def create_app(installation: Installation, *, listen: str = "127.0.0.1") -> Fast
         api.include_router(noun.router)
     app.include_router(api)
     app.add_api_route("/healthz", healthz, tags=["health"])
-    add_editor(app, installation.home)
+    add_editor(app, installation.home, signin)
     app.include_router(signin_routes(signin, audit, installation.chosen.door.session_seconds))
     app.mount(PREFIX, StaticFiles(directory=FOLDER))
     app.router.default = _elsewhere(console)

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
+from web.api.signin import SignIn
 from web.editor import policy
 from web.editor.answers import problem_page, refusal
 from web.editor.engine import running_engine
@@ -17,7 +18,8 @@ from web.editor.frontend import read_page
 from web.editor.newer_routes import answered
 from web.editor.packaged import packaged_file
 from web.editor.sockets import Sockets
-from web.errors import OriginRefused, WebError
+from web.errors import CredentialsWrong, OriginRefused, WebError
+from web.signin.rights import allows, right_for
 from workstation.errors import WorkstationError
 from workstation.layout import Home
 
@@ -29,8 +31,9 @@ _HOST = re.compile(r"[A-Za-z0-9.:\[\]-]+")
 class Editor:
     """Serves the editors of all projects of one home."""
 
-    def __init__(self, home: Home) -> None:
-        self._home, self._sockets = home, Sockets()
+    def __init__(self, home: Home, signin: SignIn) -> None:
+        self._home, self._signin = home, signin
+        self._sockets = Sockets(self._may_stay)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         project, prefix, path = _place(scope)
@@ -60,6 +63,13 @@ class Editor:
         text = policy.page_policy(_host(request.scope), prefix, page.scripts)
         headers = {"Cache-Control": "no-cache", "Content-Security-Policy": text}
         return Response(page.html, media_type="text/html", headers=headers)
+
+    def _may_stay(self, scope: Scope) -> bool:
+        try:
+            person = self._signin.still(scope["state"]["person"], asking=False)
+        except CredentialsWrong:
+            return False
+        return allows(person.role, right_for("GET", scope["path"]).role)
 
     async def _socket(self, scope: Scope, receive: Receive, send: Send, project: str, path: str) -> None:
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Callable
 
 import aiohttp
 from starlette.types import Receive, Scope, Send
@@ -22,13 +23,17 @@ from web.editor.scrubbing import PathScrubber
 
 COME_BACK = 1012
 REPLACED = 1000
+SIGNED_OUT = 1008
+LOOK_SECONDS = 5.0  # how long a socket may outlive the session that opened it
 REPLACE_LIMIT_SECONDS = 5.0
 
 
 class Sockets:
     """All open sockets of the editors, one a (project, clientId), as engines have them."""
 
-    def __init__(self) -> None:
+    def __init__(self, may_stay: Callable[[Scope], bool]) -> None:
+        """`may_stay` tells whether who opened a socket is still signed in and allowed; it may block."""
+        self._may_stay = may_stay
         self._open: dict[tuple[str, str], _Joined] = {}
 
     async def serve(self, scope: Scope, receive: Receive, send: Send, engine: Engine) -> None:
@@ -45,7 +50,7 @@ class Sockets:
                 joined = _Joined(asked, upstream, CallerSocket(send), engine)
                 self._open[key] = joined
                 try:
-                    await joined.run()
+                    await joined.run(lambda: self._may_stay(scope))
                 finally:
                     joined.ended.set()
                     if self._open.get(key) is joined:
@@ -72,11 +77,10 @@ class _Joined:
         self._scrubber = None if builtin else PathScrubber.of(engine.root, engine.models)
         self.replaced, self.ended = asyncio.Event(), asyncio.Event()
 
-    async def run(self) -> None:
-        work = [
-            asyncio.create_task(one)
-            for one in (self._to_engine(), self._to_caller(), self.replaced.wait(), self._caller.ended.wait())
-        ]
+    async def run(self, may_stay: Callable[[], bool]) -> None:
+        """Pass frames until either side ends, the client connects anew, or `may_stay` says no."""
+        parts = (self._to_engine(), self._to_caller(), self.replaced.wait(), self._caller.ended.wait())
+        work = [asyncio.create_task(one) for one in (*parts, self._look(may_stay))]
         try:
             done, _ = await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -87,6 +91,11 @@ class _Joined:
             await self._upstream.close()
         if self.replaced.is_set():
             await self._caller.close(REPLACED, "The same client connected again.")
+
+    async def _look(self, may_stay: Callable[[], bool]) -> None:
+        while await asyncio.to_thread(may_stay):
+            await asyncio.sleep(LOOK_SECONDS)
+        await self._caller.close(SIGNED_OUT, "You are signed out, or may not use this any more.")
 
     async def _to_engine(self) -> None:
         while (message := await self._asked.receive())["type"] == "websocket.receive":
