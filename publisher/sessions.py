@@ -74,10 +74,11 @@ class Sessions:
         with self._control.write() as tx:
             sessions.end(tx, sha256)
 
-    def end_all(self, account: Account) -> int:
-        """Sign an account out everywhere; returns how many browsers that were."""
-        with self._control.write() as tx:
-            return sessions.end_all(tx, account.id)
+
+def end_sessions(control: Control, account: Account) -> int:
+    """Sign an account out everywhere; returns how many browsers that were."""
+    with control.write() as tx:
+        return sessions.end_all(tx, account.id)
 
 
 def digest(secret: str) -> str:

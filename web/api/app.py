@@ -13,6 +13,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from web.api import (
+    accounts,
     configurations,
     dependencies,
     deployments,
@@ -22,6 +23,7 @@ from web.api import (
     plugins,
     projects,
     services,
+    slots,
     snapshot_transfer,
     snapshots,
     tokens,
@@ -48,9 +50,11 @@ NOUNS = (
     snapshots,
     deployments,
     services,
+    slots,
     configurations,
     tokens,
     instances,
+    accounts,
     keys,
 )
 

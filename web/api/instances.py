@@ -19,6 +19,12 @@ def all_instances(service: str, here: Here) -> Any:
     return [instance_facts(one) for one in here.publisher.instances(service)]
 
 
+@router.get("/{instance}/life")
+def life(service: str, instance: str, here: Here) -> Any:
+    """What happened to an instance, from its creation to its end, and why."""
+    return plain(here.publisher.lifecycle(service, instance))
+
+
 @router.get("/{instance}/log")
 def log(service: str, instance: str, here: Here, lines: Annotated[int, Query(ge=1, le=10_000)] = 200) -> Any:
     """The last lines of an instance's engine log."""

@@ -1,4 +1,4 @@
-"""API keys: how programs sign in to this API."""
+"""API keys: how programs sign in to this API. Each acts as the account that made it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from fastapi import APIRouter, status
 from pydantic import BaseModel, ConfigDict
 
 from publisher.accounts import Accounts
+from publisher.db.keys import ApiKeyView
 from web.api.person import Caller, Here
 
 router = APIRouter(prefix="/keys", tags=["keys"])
@@ -20,6 +21,16 @@ class KeyWanted(BaseModel):
     name: str
 
 
+class KeyAnswer(BaseModel):
+    """An API key without its secret."""
+
+    model_config = ConfigDict(from_attributes=True)
+    id: str
+    name: str
+    created_at: datetime
+    revoked_at: datetime | None
+
+
 class KeyMade(BaseModel):
     """A new API key. `key` is shown this once and stored hashed."""
 
@@ -29,10 +40,23 @@ class KeyMade(BaseModel):
     key: str
 
 
+@router.get("", response_model=list[KeyAnswer])
+def all_keys(here: Here, person: Caller) -> tuple[ApiKeyView, ...]:
+    """One's own keys, revoked ones too, newest first."""
+    accounts = Accounts(here.control)
+    return accounts.api_keys(accounts.find(person.name))
+
+
 @router.post("", status_code=status.HTTP_201_CREATED)
 def create(wanted: KeyWanted, here: Here, person: Caller) -> KeyMade:
     """Make an API key; send it as `Authorization: Bearer KEY`."""
     accounts = Accounts(here.control)
-    account = next(one for one in accounts.everyone() if one.name == person.name)
-    view, secret = accounts.create_api_key(account, wanted.name)
+    view, secret = accounts.create_api_key(accounts.find(person.name), wanted.name)
     return KeyMade(id=view.id, name=view.name, created_at=view.created_at, key=secret)
+
+
+@router.delete("/{key}", status_code=status.HTTP_204_NO_CONTENT)
+def revoke(key: str, here: Here, person: Caller) -> None:
+    """End one of one's own keys; from now on it opens nothing."""
+    accounts = Accounts(here.control)
+    accounts.revoke_api_key(accounts.find(person.name), key)

@@ -16,6 +16,7 @@ from workstation.plugins.install import (
     install_plugin,
     pin_plugin,
     remove_plugin,
+    scan_source,
     unpin_plugin,
     update_plugin,
 )
@@ -37,6 +38,14 @@ class PluginWanted(BaseModel):
     ref: Annotated[str | None, Field(description="Commit, tag or branch.")] = None
     name: str | None = None
     accept: Annotated[list[str], Field(description="Protected packages that may be changed.")] = []
+
+
+class PluginSource(BaseModel):
+    """Where a plugin would come from."""
+
+    model_config = ConfigDict(extra="forbid")
+    source: Annotated[str, Field(description="A git URL, or a folder, .py file or zip on this machine.")]
+    ref: Annotated[str | None, Field(description="Commit, tag or branch.")] = None
 
 
 class PluginUpdate(BaseModel):
@@ -76,6 +85,14 @@ def install(project: str, wanted: PluginWanted, here: Here) -> Any:
     return plain(
         install_plugin(here.home, project, wanted.source, ref=wanted.ref, name=wanted.name, accept=accept)
     )
+
+
+@router.post("/plugins/scan")
+def scan(project: str, wanted: PluginSource, here: Here) -> Any:
+    """Tell which engine a plugin needs, from its sources alone. Runs and installs nothing."""
+    read_project(here.home, project)
+    found = scan_source(wanted.source, wanted.ref)
+    return {**plain(found), "sentence": found.sentence}
 
 
 @router.post("/plugins/{plugin}/update")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Response, status
-from pydantic import BaseModel, ConfigDict
+from fastapi import APIRouter, Query, Response, status
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from web.api.person import Caller, Here
 from web.plain import plain
@@ -49,6 +50,27 @@ def configure(
         return plain(here.publisher.service(service))
     response.headers["Location"] = f"/api/v1/projects/{service}/deployments/{asked.number}"
     return plain(asked)
+
+
+@router.get("/{service}/overview")
+def overview(service: str, here: Here, since: AwareDatetime | None = None) -> Any:
+    """Wanted and actual numbers of instances since then, of the last day unless it is given."""
+    begin = since or datetime.now(UTC) - timedelta(days=1)
+    return plain(here.publisher.overview(service, begin))
+
+
+@router.get("/{service}/usage")
+def usage(service: str, here: Here, days: Annotated[int, Query(ge=1, le=3660)] = 7) -> Any:
+    """Instance seconds, jobs and inference seconds of the last days (UTC), today included."""
+    today = datetime.now(UTC).date()
+    return plain(here.publisher.usage(service, today - timedelta(days=days - 1), today))
+
+
+@router.post("/{service}/resume", status_code=status.HTTP_202_ACCEPTED)
+def resume(service: str, here: Here) -> Any:
+    """Start instances again after a crash loop."""
+    here.publisher.resume_service(service)
+    return plain(here.publisher.service(service))
 
 
 @router.post("/{service}/stop", status_code=status.HTTP_202_ACCEPTED)
