@@ -4,6 +4,7 @@ PublisherError
 ├── IllegalMove
 ├── LeaseLost
 ├── ControlTooNew
+├── ControlUnreachable
 ├── ServiceNotFound
 ├── DeploymentNotFound
 ├── InstanceNotFound
@@ -27,6 +28,7 @@ PublisherError
 ├── SecretSealedOtherwise
 ├── SecretDamaged
 ├── NoFreeSlot
+├── GpusUnreadable
 ├── GatewayBehind
 └── SmokeFailed
 """
@@ -65,6 +67,17 @@ class ControlTooNew(PublisherError):
         self.found, self.known = found, known
         super().__init__(
             f"The control database has schema {found}, this version knows up to {known}: upgrade stillframe."
+        )
+
+
+class ControlUnreachable(PublisherError):
+    """The control database did not answer. Whether what was being written is there, nobody knows yet."""
+
+    def __init__(self, cause: str) -> None:
+        self.cause = cause
+        super().__init__(
+            f"The control database did not answer ({cause}): look whether it runs and whether database_url "
+            "is right, then ask again. What serves goes on serving meanwhile."
         )
 
 
@@ -275,6 +288,17 @@ class NoFreeSlot(PublisherError):
         super().__init__(
             f"All {slots} slots are taken by {', '.join(self.taken_by)}. "
             "Stop a service or raise the setting `slots`."
+        )
+
+
+class GpusUnreadable(PublisherError):
+    """The driver's library is there and does not tell which GPUs there are."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(
+            f"The GPUs of this machine cannot be read: {reason}. Repair the driver or restart the machine: "
+            "`nvidia-smi` shows whether it works."
         )
 
 

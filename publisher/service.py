@@ -31,7 +31,7 @@ from publisher.room import Plan
 from publisher.routes import hold_seconds, publish_routes, serving_configuration
 from publisher.secrets import secret_problems
 from publisher.settings import Settings
-from publisher.slots import detect_slots
+from publisher.slots import HeldSlot, detect_slots, with_holders
 from publisher.snapshots import Snapshots, Workstations
 from publisher.states import DeploymentState
 from publisher.usage import DayOfUse, Overview
@@ -212,6 +212,11 @@ class Publisher:
             service = services.read(tx, project)
             instances.of_service_by_id(tx, service.id, project, instance_id)
             return fleets.moments(tx, instance_id)
+
+    def slots(self) -> tuple[HeldSlot, ...]:
+        """The places of this machine, and which instance holds each. Raises GpusUnreadable."""
+        with self._control.read() as tx:
+            return with_holders(detect_slots(self._settings), instances.taken_slots(tx))
 
     def resume_service(self, project: str) -> None:
         """Let the fleet start instances again after a crash loop. Raises ServiceNotFound."""

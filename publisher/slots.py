@@ -2,49 +2,49 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from publisher.gpus import GpuReader, NvmlReader
 from publisher.settings import Settings
-
-NVIDIA_SMI_TIMEOUT_SECONDS = 10.0  # it takes 1 s where it works; a hung driver must not hang a deployment
 
 
 @dataclass(frozen=True)
 class Slot:
-    """One place. `gpu` is a CUDA device index, None for a CPU slot."""
+    """One place. `gpu` is a CUDA device index, None for a CPU slot; the rest is what its driver tells."""
 
     number: int
     gpu: int | None
+    name: str | None = None
+    memory_bytes: int | None = None
+    driver: str | None = None
 
 
-def detect_slots(settings: Settings) -> tuple[Slot, ...]:
-    """The slots of this machine.
+@dataclass(frozen=True)
+class HeldSlot(Slot):
+    """A slot, and the live instance in it."""
+
+    holder: str | None = None
+
+
+def detect_slots(settings: Settings, reader: GpuReader | None = None) -> tuple[Slot, ...]:
+    """The slots of this machine. Raises GpusUnreadable.
 
     More slots than GPUs, which only the setting can ask for, share GPUs in turn.
     """
-    gpus = count_gpus()
-    count = settings.slots if settings.slots is not None else gpus or settings.cpu_slots
-    return tuple(Slot(number, number % gpus if gpus else None) for number in range(count))
+    gpus = (reader or NvmlReader()).read()
+    count = settings.slots if settings.slots is not None else len(gpus) or settings.cpu_slots
+    if not gpus:
+        return tuple(Slot(number, None) for number in range(count))
+    shared = (gpus[number % len(gpus)] for number in range(count))
+    return tuple(
+        Slot(number, gpu.index, gpu.name, gpu.memory_bytes, gpu.driver) for number, gpu in enumerate(shared)
+    )
 
 
-def count_gpus() -> int:
-    """How many GPUs nvidia-smi lists; 0 where there is no such program or its driver does not answer."""
-    # Looked up first: trying a folder of PATH that may not be read raises PermissionError.
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        return 0
-    try:
-        listed = subprocess.run(
-            [program, "-L"],
-            capture_output=True,
-            text=True,
-            timeout=NVIDIA_SMI_TIMEOUT_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return 0
-    return (
-        sum(line.startswith("GPU ") for line in listed.stdout.splitlines()) if listed.returncode == 0 else 0
+def with_holders(slots: tuple[Slot, ...], holders: Mapping[int, str]) -> tuple[HeldSlot, ...]:
+    """Each slot with the id of the instance in it."""
+    return tuple(
+        HeldSlot(one.number, one.gpu, one.name, one.memory_bytes, one.driver, holders.get(one.number))
+        for one in slots
     )

@@ -108,7 +108,7 @@ _TABLE: Mapping[Verdict, Mapping[str, str]] = {
     Verdict(500, FAILED): {
         "workstation.errors": "InstallFailed EnvironmentNotMade KeeperNotStarted StopFailed",
         "online_runtime.instance.errors": "ViewRefused CopyFailed",
-        "publisher.errors": "GatewayBehind SmokeFailed",
+        "publisher.errors": "GatewayBehind GpusUnreadable SmokeFailed",
         "publisher.drivers.errors": "StartFailed StopFailed",
         "web.errors": "PartDidNotStart DeploymentNotSucceeded DemoFailed DoorRefused",
     },
@@ -117,10 +117,11 @@ _TABLE: Mapping[Verdict, Mapping[str, str]] = {
     Verdict(503, NOT_RUNNING): {
         "web.editor.errors": "FrontendNotInstalled EngineGone",
         "workstation.errors": "WorkstationNotRunning",
-        "online_runtime.gateway.errors": "NoInstance JobsUnavailable",
+        "online_runtime.gateway.errors": "NoInstance GatewayNotReady JobsUnavailable",
         "web.errors": "ConsoleNotLoaded PlatformNotRunning WorkerNotRunning DoorUnreachable "
         "EngineUnreachable CallUnavailable",
     },
+    Verdict(503, OUTSIDE): {"publisher.errors": "ControlUnreachable"},
     Verdict(502, OUTSIDE): {
         "snapshotter.transfer.errors": "UrlFailed",
         "workstation.errors": "CloneFailed",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from web.cli.options import HomeOption, JsonOption, ProjectArgument, noun
+
+if TYPE_CHECKING:
+    from publisher.deployment import Instance
 
 app = noun("instance", "Instances: one engine process on one GPU, running one snapshot.")
 InstanceArgument = Annotated[str, typer.Argument(help="Id of the instance.")]
@@ -28,16 +31,16 @@ def list_all(project: ProjectArgument, home: HomeOption = None, as_json: JsonOpt
             one.id,
             one.snapshot_number,
             one.gpu,
-            None if one.stopped_at else one.state,
+            _state(one),
             None if one.stopped_at else one.healthy,
             one.started_at,
             one.stopped_at,
             one.restarts,
-            one.problem,
+            one.stop_reason if one.stopped_at else one.problem,
         )
         for one in found
     ]
-    columns = ("ID", "SNAPSHOT", "GPU", "STATE", "HEALTHY", "STARTED", "STOPPED", "RESTARTS", "PROBLEM")
+    columns = ("ID", "SNAPSHOT", "GPU", "STATE", "HEALTHY", "STARTED", "STOPPED", "RESTARTS", "WHY")
     table(found, columns, rows, as_json=as_json, none=f"No instances: stillframe deploy {project}")
 
 
@@ -45,19 +48,44 @@ def list_all(project: ProjectArgument, home: HomeOption = None, as_json: JsonOpt
 def show_one(
     project: ProjectArgument, instance: InstanceArgument, home: HomeOption = None, as_json: JsonOption = False
 ) -> None:
-    """Show one instance, with its plugins and its last exit."""
+    """Show one instance, with its plugins, its last exit and its life."""
     from publisher.errors import InstanceNotFound
     from web.cli.opening import opened
-    from web.cli.output import show
+    from web.cli.output import cell, show
     from web.cli.service import flat
+    from web.plain import plain
 
-    for one in opened(home).publisher.instances(project):
+    publisher = opened(home).publisher
+    for one in publisher.instances(project):
         if one.id == instance:
-            show(
-                one, *(f"{name.replace('_', ' '):<18} {value}" for name, value in flat(one)), as_json=as_json
-            )
+            life = publisher.lifecycle(project, instance)
+            lines = [f"{name.replace('_', ' '):<18} {value}" for name, value in flat(one)]
+            lines += [f"{cell(moment.at)}  {moment.kind:<12} {moment.why}".rstrip() for moment in life]
+            show({**plain(one), "life": plain(life)}, *lines, as_json=as_json)
             return
     raise InstanceNotFound(project, instance)
+
+
+@app.command("slots")
+def slots(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """List the places where instances can run, with their GPUs, and who holds each."""
+    from web.cli.opening import opened
+    from web.cli.output import size, table
+
+    found = opened(home).publisher.slots()
+    rows = [
+        (
+            one.number,
+            one.gpu,
+            one.name,
+            size(one.memory_bytes) if one.memory_bytes else None,
+            one.driver,
+            one.holder,
+        )
+        for one in found
+    ]
+    columns = ("SLOT", "GPU", "NAME", "MEMORY", "DRIVER", "HELD BY")
+    table(found, columns, rows, as_json=as_json, none="No slots: raise the setting `slots`.")
 
 
 @app.command("log")
@@ -74,3 +102,14 @@ def log(
 
     found = opened(home).publisher.instance_log(project, instance, lines)
     show(found, *found, as_json=as_json)
+
+
+def _state(instance: Instance) -> str | None:
+    """What a person asks first: is it well, on its way out, or how did it end."""
+    if instance.stopped_at is not None:
+        return "failed" if instance.failed_at is not None else "stopped"
+    if instance.stop_failed_at is not None:
+        return "stop failed"
+    if instance.drain_since is not None:
+        return "draining"
+    return None if instance.state is None else instance.state.value

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from web.cli import service_configuration, service_secret
+from web.cli import service_configuration, service_secret, service_usage
 from web.cli.options import HomeOption, JsonOption, ProjectArgument, YesOption, noun
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ tokens = noun("token", "Tokens of a service: what callers authorise themselves w
 app.add_typer(tokens)
 app.add_typer(service_configuration.app)
 app.add_typer(service_secret.app)
+service_usage.add_to(app)
 
 
 def add_to(parent: typer.Typer) -> None:
@@ -185,6 +186,8 @@ def overview(view: ServiceView) -> list[tuple[str, str]]:
         ("since", f"deployment {serving.number}" if serving else "-"),
         ("instances", f"{view.instances_accepting} of {view.instances_wanted} accept calls"),
         *(("", f"{one.id}  {cell(one.state)}  snapshot {one.snapshot_number}") for one in live),
+        *([("halted", f"{view.halted.why}: stillframe service resume {view.name}")] if view.halted else []),
+        *([("problem", view.fleet_problem)] if view.fleet_problem else []),
         ("configuration", f"version {view.configuration_version}"),
         *(("not protected", sentence) for sentence in view.unprotected),
         (

@@ -63,6 +63,7 @@ developer  POST    /api/v1/services/{service}/configurations/{version}/restore  
 admin      PUT     /api/v1/services/{service}/secrets/{name}                       secret.set
 admin      DELETE  /api/v1/services/{service}/secrets/{name}                       secret.remove
 admin      POST    /api/v1/services/{service}/stop                                 service.stop
+developer  POST    /api/v1/services/{service}/resume                               service.resume
 admin      POST    /api/v1/services/{service}/tokens                               token.create
 admin      DELETE  /api/v1/services/{service}/tokens/{token_id}                    token.revoke
 """
