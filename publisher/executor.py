@@ -13,10 +13,10 @@ from typing import Any
 from publisher import steps
 from publisher.crash import crash_point
 from publisher.db import deployments, instances, services
-from publisher.db.control import DATABASE_UNREACHABLE, Transaction
+from publisher.db.control import Transaction
 from publisher.deployment import Deployment, Instance, Timing
 from publisher.drivers.contract import Presence
-from publisher.errors import GatewayBehind, LeaseLost, PublisherError, SmokeFailed
+from publisher.errors import ControlUnreachable, GatewayBehind, LeaseLost, PublisherError, SmokeFailed
 from publisher.machinery import Machinery
 from publisher.preparing import difference_from_previous, expected_plugins, look_before, smoke_workflow
 from publisher.routes import accepts, publish_routes
@@ -61,7 +61,7 @@ class Executor:
             )
         try:
             told, result = self._act(step, deployment), "ok"
-        except (LeaseLost, *DATABASE_UNREACHABLE):
+        except (LeaseLost, ControlUnreachable):
             raise
         except KNOWN_TROUBLE as problem:
             told, result = self._in_trouble(step, problem), "failed"
@@ -265,6 +265,8 @@ class Executor:
         instance = self._instance(instance_id)
         try:
             self._m.launcher.start(instance.deployment_id, instance.ordinal, self._write)
+        except ControlUnreachable:
+            raise  # of the instance that says nothing
         except KNOWN_TROUBLE as problem:
             with self._write() as tx:
                 instances.change(tx, [instance_id], observed_at=self._m.clock(), problem=str(problem))

@@ -16,9 +16,9 @@ from pathlib import Path
 import structlog
 
 from publisher.db import deployments
-from publisher.db.control import DATABASE_UNREACHABLE, Control
+from publisher.db.control import Control
 from publisher.db.deployments import Holder
-from publisher.errors import LeaseLost
+from publisher.errors import ControlUnreachable, LeaseLost
 from workstation.identity import ProcessIdentity, boot_id
 
 log = structlog.get_logger("publisher.leases")
@@ -76,7 +76,7 @@ class Leases:
                     deployments.beat(tx, deployment_id)
             except LeaseLost:
                 return  # the executor's next write says so
-            except DATABASE_UNREACHABLE as problem:
+            except ControlUnreachable as problem:
                 log.warning("lease_not_renewed", deployment_id=deployment_id, problem=str(problem))
 
     def _free(self, deployment_id: int, seen: Holder) -> bool:

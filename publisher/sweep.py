@@ -8,7 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import structlog
 
 from publisher.db import deployments
-from publisher.db.control import DATABASE_UNREACHABLE, Control
+from publisher.db.control import Control
+from publisher.errors import ControlUnreachable
 from publisher.fleet import Fleet
 from publisher.ticking import Ticker
 
@@ -61,7 +62,7 @@ class Sweep:
             self._wake.clear()
             try:
                 self.look()
-            except DATABASE_UNREACHABLE as problem:
+            except ControlUnreachable as problem:
                 log.warning("database_unreachable", problem=str(problem))
             except Exception:  # the loop is what repairs everything else: it must not end
                 log.exception("sweep_stumbled")

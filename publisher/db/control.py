@@ -14,14 +14,11 @@ from online_runtime.jobs.postgres_server import postgres_engine
 from online_runtime.jobs.sqlite_file import sqlite_engine
 from publisher.db.tables import DeploymentRow
 from publisher.db.touched import MarkingSession
-from publisher.errors import ControlTooNew, LeaseLost
+from publisher.errors import ControlTooNew, ControlUnreachable, LeaseLost
 
 Transaction = Session  # what the functions of publisher.db take; opaque to everyone else
 
-# What a caller may meet besides our own errors: try again later; and a unique rule that somebody else
-# satisfied first.
-DATABASE_UNREACHABLE = (OperationalError, InterfaceError)
-UniqueRuleBroken = IntegrityError
+UniqueRuleBroken = IntegrityError  # somebody else satisfied a unique rule first
 
 VERSIONS = Path(__file__).parent / "migrations" / "versions"
 WRITERS_TURN = 727_301  # any constant number: the PostgreSQL advisory lock of those that write
@@ -31,7 +28,10 @@ BUSY_TIMEOUT_SECONDS = (
 
 
 class Control:
-    """One control database. Safe to share between threads, not to carry over a fork."""
+    """One control database. Safe to share between threads, not to carry over a fork.
+
+    Every transaction may raise ControlUnreachable.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._reads = engine
@@ -40,13 +40,16 @@ class Control:
     @contextmanager
     def read(self) -> Iterator[Transaction]:
         """A consistent view; never waits for a writer."""
-        with Session(self._reads, expire_on_commit=False) as session:
+        with _reached(), Session(self._reads, expire_on_commit=False) as session:
             yield session
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
-        """All or nothing. Writers queue up here instead of failing in the middle."""
-        with MarkingSession(self._writes, expire_on_commit=False) as session, session.begin():
+        """All or nothing. Writers queue up here instead of failing in the middle.
+
+        After ControlUnreachable nobody knows which: look again before doing it again.
+        """
+        with _reached(), MarkingSession(self._writes, expire_on_commit=False) as session, session.begin():
             yield session
             session.mark()
 
@@ -69,15 +72,24 @@ class Control:
 def open_control(url: str) -> Control:
     """Open the control database at an SQLAlchemy URL, bringing its schema up to date.
 
-    Raises ControlTooNew and DatabaseNotSupported.
+    Raises ControlTooNew, ControlUnreachable and DatabaseNotSupported.
     """
     control_url = make_url(url)
     if control_url.get_backend_name() == "sqlite":
         engine = sqlite_engine(control_url, BUSY_TIMEOUT_SECONDS)
     else:
         engine = postgres_engine(control_url, BUSY_TIMEOUT_SECONDS, WRITERS_TURN)
-    _bring_up_to_date(engine)
+    with _reached():
+        _bring_up_to_date(engine)
     return Control(engine)
+
+
+@contextmanager
+def _reached() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError) as problem:
+        raise ControlUnreachable(str(problem.orig).strip().partition("\n")[0]) from problem
 
 
 def known_revisions() -> tuple[str, ...]:
