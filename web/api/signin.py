@@ -42,11 +42,7 @@ class SignIn:
     def __init__(self, here: Installation) -> None:
         self.accounts = Accounts(here.control)
         door = here.chosen.door
-        self.sessions = Sessions(
-            here.control,
-            idle=timedelta(seconds=door.session_idle_seconds),
-            longest=timedelta(seconds=door.session_seconds),
-        )
+        self.sessions = sessions_of(here)
         self._attempts = Attempts(door.wrong_passwords, door.wrong_passwords_seconds)
         self._key = secrets.token_bytes(32)
         self._local_key = make_key(here.home.run)
@@ -143,6 +139,16 @@ class SignIn:
             self._remembered.clear()
         until = time.monotonic() + REMEMBER_SECONDS
         self._remembered[fingerprint] = _Right(until, account.name, account.password_hash)
+
+
+def sessions_of(here: Installation) -> Sessions:
+    """The sessions of a home, with its limits."""
+    door = here.chosen.door
+    return Sessions(
+        here.control,
+        idle=timedelta(seconds=door.session_idle_seconds),
+        longest=timedelta(seconds=door.session_seconds),
+    )
 
 
 def _basic(value: str) -> tuple[str, str] | None:

@@ -20,6 +20,8 @@ A page is a module of this folder; it is found by itself, and its entry in the n
   `Done(value)`. `page.may("deployment.cancel")` says whether to offer it.
 - *Buttons*: `action_button("deploy.start", handler)`; it turns while `handler` runs and takes no second
   click.
+- *Menus* and other handlers: wrap them as `steady(handler)`, so that a live part that is drawn anew
+  meanwhile does not take the ground from under them. `action_button` does it by itself.
 - *Errors*: an error that a page or a load raises is shown as a card with its sentence, the rest stays. To
   show one yourself: `error_card(error)`, or `show_error(error)` as a dialog.
 - *Confirm* what cannot be undone: `if await confirmed("projects.remove-title", "projects.remove-sentence",

@@ -5,15 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-import structlog
-
 from publisher.clock import Clock, utc_now
 from publisher.db import audit
 from publisher.db.audit import AuditEntry
 from publisher.db.control import Control
 
 DONE = "done"
-_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -34,8 +31,7 @@ class Audit:
         self._control, self._clock = control, clock
 
     def record(self, deed: Deed, outcome: str) -> None:
-        """Add one line, to the table and to the server's log."""
-        _log.info("audit", by=deed.by, action=deed.action, subject=deed.subject, outcome=outcome)
+        """Add one line."""
         with self._control.write() as tx:
             audit.add(
                 tx,

@@ -148,6 +148,19 @@ def current_page() -> Page:
     return found
 
 
+def steady(act: Callable[[], object]) -> Callable[[], Awaitable[None]]:
+    """A handler that outlives what it was pressed on: a live part may be drawn anew while it works."""
+    page = current_page()
+
+    async def run() -> None:
+        with page.enter():
+            done = act()
+            if isawaitable(done):
+                await done
+
+    return run
+
+
 def say(key: str, **fields: object) -> str:
     """A text of the catalogue in the reader's language."""
     return text(key, current_page().reader.language, **fields)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from inspect import isawaitable
+from collections.abc import Callable
 from typing import Literal
 
 from nicegui import ui
 
-from web.pages.console.page import say
+from web.pages.console.page import say, steady
 
 Kind = Literal["primary", "plain", "danger", "quiet"]
 _LOOKS = {
@@ -21,7 +20,7 @@ _LOOKS = {
 
 def action_button(
     text: str,
-    act: Callable[[], Awaitable[object] | object],
+    act: Callable[[], object],
     *,
     kind: Kind = "plain",
     icon: str | None = None,
@@ -31,12 +30,12 @@ def action_button(
 ) -> ui.button:
     """A button. `text` and `why_not` (why it is not enabled, as its tooltip) are keys of the texts."""
 
+    run = steady(act)
+
     async def pressed() -> None:
         button.props("loading").disable()
         try:
-            done = act()
-            if isawaitable(done):
-                await done
+            await run()
         finally:
             if not button.is_deleted:
                 button.props(remove="loading").set_enabled(enabled)
