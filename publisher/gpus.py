@@ -57,7 +57,7 @@ class NvmlReader:
 
     def _cards(self) -> tuple[Gpu, ...]:
         if self._library is None:
-            import pynvml
+            import pynvml  # type: ignore[import-untyped]  # it has no types
 
             self._library = pynvml
         nvml = self._library
