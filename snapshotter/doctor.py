@@ -24,7 +24,7 @@ from snapshotter.locks import alone, freeze_lock, is_held
 from snapshotter.objects import Store
 from snapshotter.retention import sweep_removed
 from snapshotter.session import session
-from workstation.change import recover
+from workstation.change import recover, unfinished
 from workstation.layout import Home, Project
 from workstation.removing import LOCK as REMOVING_LOCK
 from workstation.removing import remove, remove_replaced, replaced
@@ -159,13 +159,13 @@ def _in_workstation(project: Project) -> Iterator[Leftover]:
         change = json.loads(journal.read_text(encoding="utf-8"))
         kept = Path(change["folder"])
         yield Leftover(journal, f"a change of the workstation that was killed: {change['doing']}")
-    for path in project.run.glob("change-*"):
-        if path.is_dir() and path != kept:
+    for path in unfinished(project):
+        if path != kept:
             yield Leftover(path, "what a change of the workstation replaced")
     for path in project.run.glob(".change.json.*"):
         yield Leftover(path, "a file that was being written")
     if not is_held(project.run / REMOVING_LOCK):
-        for path in replaced(project.run):
+        for path in replaced(project):
             yield Leftover(path, "what a change of the workstation replaced")
 
 
@@ -175,9 +175,9 @@ def _repair_workstation(project: Project) -> None:
     recover(project)
     with alone(project.run / "change.lock") as had:
         if had and not (project.run / "change.json").exists():
-            for path in (*project.run.glob("change-*"), *project.run.glob(".change.json.*")):
+            for path in (*unfinished(project), *project.run.glob(".change.json.*")):
                 remove(path)
-    remove_replaced(project.run)
+    remove_replaced(project)
 
 
 def _repair_snapshots(project: Project) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from web.installation import Installation
 from web.plain import plain
 from web.snapshots import described_snapshots, found_snapshot
 
 if TYPE_CHECKING:
+    from snapshotter.backends.contract import FreezeMode
     from snapshotter.collection import Collected
     from snapshotter.components import BaseFacts
     from snapshotter.healing import Healed
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from snapshotter.retention import Policy, Verdict
     from snapshotter.verify import VerifyReport
     from workstation.layout import Project
+
+OverlayWanted = Literal["on", "off", "fold"]
 
 
 def plan_restore(here: Installation, project: str, reference: str) -> RestorePlan:
@@ -134,6 +137,23 @@ def collect_garbage(
         minimum_age_seconds=MINIMUM_AGE_SECONDS if minimum_age_seconds is None else minimum_age_seconds,
         dry_run=dry_run,
     )
+
+
+def overlay_workstation(here: Installation, project: str, wanted: OverlayWanted | None) -> FreezeMode:
+    """Lay a workstation on sealed folders ("on"), make it a plain folder ("off"), or both in turn ("fold").
+
+    Returns how it would be frozen now. Raises OverlayRefused: then it is as it was.
+    """
+    from snapshotter.backends.at_rest import freeze_mode
+    from workstation.overlay import flatten, lay
+    from workstation.project import read_project
+
+    place = read_project(here.home, project)[0]
+    if wanted in ("off", "fold"):
+        flatten(place)
+    if wanted in ("on", "fold"):
+        lay(place)
+    return freeze_mode(here.home, place)
 
 
 def heal_snapshots(here: Installation, project: str | None, reference: str | None) -> Healed:

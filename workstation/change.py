@@ -19,7 +19,8 @@ from typing import IO
 from workstation.atomic import sync_folder, write_text
 from workstation.errors import ProjectBusy
 from workstation.layout import Project
-from workstation.removing import remove, set_aside, start_removing
+from workstation.overlay import bring_up, is_mounted
+from workstation.removing import ROOM, remove, rooms, set_aside, start_removing
 
 _COPY_LIMIT_SECONDS = 3600.0  # an isolated environment with torch and CUDA holds gigabytes
 
@@ -29,7 +30,8 @@ class Change:
 
     def __init__(self, project: Project, doing: str) -> None:
         self.project, self.doing = project, doing
-        self.folder = project.run / f"change-{secrets.token_hex(4)}"
+        room = project.workstation.root / ROOM if is_mounted(project) else project.run
+        self.folder = room / f"change-{secrets.token_hex(4)}"
         self._steps: list[dict[str, str]] = []
         self.folder.mkdir(parents=True)
         self._write()
@@ -87,7 +89,7 @@ def change(project: Project, doing: str) -> Iterator[Change]:
     """
     with _alone(project, doing):
         _undo_leftover(project)
-        for forgotten in project.run.glob("change-*"):  # killed before its first note, or after its commit
+        for forgotten in unfinished(project):  # killed before its first note, or after its commit
             set_aside(forgotten)
         attempt = Change(project, doing)
         try:
@@ -101,11 +103,18 @@ def change(project: Project, doing: str) -> Iterator[Change]:
         start_removing(project)
 
 
+def unfinished(project: Project) -> list[Path]:
+    """The folders of changes that have not ended, or whose process was killed."""
+    return [path for room in rooms(project) for path in sorted(room.glob("change-*")) if path.is_dir()]
+
+
 def recover(project: Project) -> bool:
     """Undo a change that was killed; False when there is none, or another process is at work on one.
 
-    What waits for its removal since a remover was killed has a new one from here on.
+    What waits for its removal since a remover was killed has a new one from here on; a workstation that lies
+    on sealed folders is mounted. Raises OverlayRefused.
     """
+    bring_up(project)
     start_removing(project)
     if not _journal(project).exists():
         return False

@@ -11,6 +11,7 @@ WorkstationError
 ├── DependencyError: RequirementsUnreadable, RequirementsDoNotResolve, ProtectedChange, DependencyConflict,
 │                    InstallFailed, EnvironmentNotMade, PackageNotInstalled
 ├── ModelKeepsChanging
+├── OverlayRefused
 ├── WorkflowError: NotJson, UiFormatWorkflow, EmptyWorkflow
 └── KeeperNotStarted, WorkstationNotRunning, NotReady, StopFailed
 """
@@ -326,6 +327,16 @@ class ModelKeepsChanging(WorkstationError):
         super().__init__(
             f"{path} changed during each of {attempts} readings: wait until it is written whole, "
             "then ask again."
+        )
+
+
+class OverlayRefused(WorkstationError):
+    """A workstation that cannot be laid on sealed folders, sealed, or made a plain folder now."""
+
+    def __init__(self, project: str, reason: str) -> None:
+        self.project, self.reason = project, reason
+        super().__init__(
+            f"The workstation of {project} was left as it is: {reason}. A plain freeze works all the same."
         )
 
 

@@ -26,6 +26,7 @@ from workstation.errors import (
 )
 from workstation.identity import ProcessIdentity
 from workstation.layout import NAME, SCRATCH_FOLDERS, Home, Project, Workstation
+from workstation.overlay import take_down
 from workstation.removing import remove
 from workstation.subvolume import make_folder
 
@@ -145,6 +146,7 @@ def remove_project(home: Home, name: str) -> None:
         raise ProjectNotFound(name, list_projects(home))
     if workstation_state(project).alive:
         raise ProjectRunning(name)
+    take_down(project)
     gone = home.projects / f"{_REMOVED}{_me()}-{name}"
     project.root.rename(gone)  # from here on it does not exist; what is killed below is swept later
     remove(gone)

@@ -1,6 +1,6 @@
 """What a change of a workstation replaced is removed by a process of its own, so that nobody waits for it.
 
-    python -m workstation.removing RUN
+    python -m workstation.removing PROJECT-FOLDER
 
 First the folder is renamed, so that nothing takes it for a part of a change. One such process works in a
 project; what it did not finish, the next opening of the project starts again, and `stillframe doctor` names.
@@ -20,6 +20,7 @@ from pathlib import Path
 from workstation.layout import Project
 
 REPLACED = "replaced-"
+ROOM = ".changing"  # of a workstation that is a mount of its own (overlay.py)
 LOCK = "removing.lock"
 LOG = "removing.log"
 _LOWEST_PRIORITY = 19
@@ -42,9 +43,15 @@ def remove(place: Path) -> None:
         shutil.rmtree(place, onerror=_unless_gone)
 
 
-def replaced(run: Path) -> list[Path]:
-    """What waits for its removal in the run folder of a project."""
-    return sorted(run.glob(f"{REPLACED}*"))
+def rooms(project: Project) -> list[Path]:
+    """Where changes keep what they replace: on the workstation's own mount, so that renames can do it."""
+    inside = project.workstation.root / ROOM
+    return [project.run, *([inside] if inside.is_dir() else [])]
+
+
+def replaced(project: Project) -> list[Path]:
+    """What waits for its removal."""
+    return [path for room in rooms(project) for path in sorted(room.glob(f"{REPLACED}*"))]
 
 
 def set_aside(folder: Path) -> None:
@@ -61,12 +68,12 @@ def start_removing(project: Project) -> int | None:
     None too where no process can be started now: the change that ended holds all the same, doctor names what
     waits, and the next opening tries again.
     """
-    if not replaced(project.run):
+    if not replaced(project):
         return None
     try:
         with (project.run / LOG).open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "workstation.removing", str(project.run)],
+                [sys.executable, "-m", "workstation.removing", str(project.root)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -79,10 +86,10 @@ def start_removing(project: Project) -> int | None:
     return process.pid
 
 
-def remove_replaced(run: Path) -> bool:
-    """Remove everything that waits in `run`. False when another process is at it. Raises OSError."""
-    while left := replaced(run):
-        lock = os.open(run / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def remove_replaced(project: Project) -> bool:
+    """Remove everything that waits. False when another process is at it. Raises OSError."""
+    while left := replaced(project):
+        lock = os.open(project.run / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             for folder in left:
@@ -113,7 +120,8 @@ def _open_up(top: Path) -> None:
 def main(arguments: Sequence[str]) -> None:
     """Entry point of the process."""
     os.nice(_LOWEST_PRIORITY)
-    remove_replaced(Path(arguments[0]))
+    root = Path(arguments[0])
+    remove_replaced(Project(root.name, root))
 
 
 if __name__ == "__main__":

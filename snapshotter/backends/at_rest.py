@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from snapshotter.backends.contract import FreezeMode, Sealed, Way
+from snapshotter.backends.overlay import Overlay
 from snapshotter.backends.private_mounts import NoPrivateMounts, within_private_mounts
 from snapshotter.backends.subvolume import Subvolume
 from workstation.layout import Home, Project
@@ -47,6 +48,7 @@ def freeze_mode(home: Home, project: Project) -> FreezeMode:
 
 
 def _ways(home: Home, project: Project) -> Iterator[Way]:
+    yield Overlay(project)
     yield Subvolume(home, project)
 
 

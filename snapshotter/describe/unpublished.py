@@ -36,7 +36,7 @@ class UnpublishedStore(Store):
         super().__post_init__()
         self._records: dict[bytes, bytes] = {}
 
-    def put(self, path: bytes, scratch: Path, expected: bytes | None = None) -> Put:
+    def put(self, path: bytes, scratch: Path, expected: bytes | None = None, behind: object = None) -> Put:
         """The file's key as if it had been stored. Raises as Store.put."""
         return copying.read_steadily(path, self.rule, self._hash)
 

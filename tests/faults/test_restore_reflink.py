@@ -68,7 +68,7 @@ def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[House]:
 
 
 def free(house: House) -> int:
-    remove_replaced(house.project.run)
+    remove_replaced(house.project)
     os.sync()
     facts = os.statvfs(house.home.root)
     return facts.f_bavail * facts.f_frsize

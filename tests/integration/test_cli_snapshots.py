@@ -284,3 +284,33 @@ def test_the_api_tells_the_progress_of_long_work_to_whoever_asks_for_events(hous
         assert (house.plugin / "__init__.py").read_text().endswith("# one\n")
         ((kind, problem),) = door.events(f"{at}/9/restore")
         assert (kind, problem["status"], "9" in problem["detail"]) == ("problem", 404, True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount")
+def test_a_workstation_is_laid_on_sealed_folders_and_made_plain_again(house: House) -> None:
+    house.freeze("one")
+    said = house.run("snapshot", "overlay", "studio")
+    assert "plain" in said and "--on" in said
+    try:
+        assert "way overlay" in house.run("snapshot", "overlay", "studio", "--on")
+        house.edit("two")
+        made = house.json("snapshot", "create", "studio")
+        assert made["new"] and "(overlay)" in made["detail"]
+        assert "is sealed in milliseconds" in house.run("doctor")
+        with Door(house.home.root) as door:
+            at = "/api/v1/projects/studio/snapshots"
+            assert door.ask("PUT", f"{at}/overlay", {"overlay": "fold"})[1]["name"] == "overlay"
+            status, refused = door.ask("PUT", f"{at}/overlay", {"overlay": "sideways"})
+            assert status == 422 and refused["detail"]
+        with (house.plugin / "log").open("w") as log:
+            holder = subprocess.Popen(["sleep", str(LIMIT_SECONDS)], stdout=log)
+        assert f"process {holder.pid}" in house.run("snapshot", "overlay", "studio", "--off", code=5)
+        holder.kill()
+        holder.wait()
+        (house.plugin / "log").unlink()
+        assert house.json("snapshot", "restore", "studio", "1", "--yes")["snapshot"]["number"] == 1
+        house.run("snapshot", "overlay", "studio", "--off")
+        assert (house.plugin / "__init__.py").read_text().endswith("# one\n")
+    finally:
+        house.run("project", "remove", "studio", "--yes")
+    assert "studio" not in Path("/proc/self/mountinfo").read_text()

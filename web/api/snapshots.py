@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, status
 from pydantic import BaseModel, ConfigDict, Field
@@ -21,6 +21,7 @@ from web.upkeep import (
     collect_garbage,
     delete_snapshot,
     heal_snapshots,
+    overlay_workstation,
     plan_restore,
     planned_facts,
     prune_snapshots,
@@ -152,6 +153,19 @@ def prune(project: str, wanted: PolicyWanted, here: Here) -> Any:
     """Delete what nothing needs and the policy lets go; the answer judges every snapshot."""
     policy = Policy(wanted.keep_last, wanted.keep_days)
     return [verdict_facts(one) for one in prune_snapshots(here, project, policy, dry_run=wanted.dry_run)]
+
+
+class OverlayChange(BaseModel):
+    """`on` lays the workstation on sealed folders, `off` makes it plain again, `fold` does both in turn."""
+
+    model_config = ConfigDict(extra="forbid")
+    overlay: Literal["on", "off", "fold"]
+
+
+@router.put("/overlay")
+def overlay(project: str, wanted: OverlayChange, here: Here) -> Any:
+    """Choose whether freezes seal an overlay (root, nobody at work there); answers how they go now."""
+    return plain(overlay_workstation(here, project, wanted.overlay))
 
 
 class CollectionWanted(BaseModel):

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from web.cli import snapshot_transfer, snapshot_upkeep
+from web.cli import snapshot_overlay, snapshot_transfer, snapshot_upkeep
 from web.cli.options import (
     HomeOption,
     JsonOption,
@@ -28,6 +28,7 @@ app = noun("snapshot", "Snapshots: frozen environments, named by their content."
 def add_to(parent: typer.Typer) -> None:
     snapshot_transfer.add_to(app)
     snapshot_upkeep.add_to(app)
+    snapshot_overlay.add_to(app)
     parent.add_typer(app)
 
 

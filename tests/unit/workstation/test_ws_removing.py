@@ -114,10 +114,10 @@ def test_what_an_ordinary_user_replaced_goes_also_where_its_folders_forbid_it(or
     def swap() -> None:
         with change(project, "replacing") as attempt:
             attempt.move_aside(project.workstation.custom_nodes / "plugin")
-        remove_replaced(project.run)  # In this process: the interpreter may lie where only root may go.
+        remove_replaced(project)  # In this process: the interpreter may lie where only root may go.
 
     assert as_nobody(ordinary, swap) == 0
-    assert not replaced(project.run)
+    assert not replaced(project)
 
 
 def test_a_change_does_not_wait_for_the_removal_of_what_it_replaced(project: Project) -> None:
@@ -129,11 +129,11 @@ def test_a_change_does_not_wait_for_the_removal_of_what_it_replaced(project: Pro
         fcntl.flock(held, fcntl.LOCK_EX)
         with change(project, "replacing") as attempt:
             attempt.move_aside(place)
-        (left,) = replaced(project.run)
+        (left,) = replaced(project)
         assert (left / "0-plugin" / "file").read_text() == "old"
-        assert not remove_replaced(project.run)
+        assert not remove_replaced(project)
     recover(project)  # What the next opening of the project does.
-    until(lambda: not replaced(project.run), "the removal")
+    until(lambda: not replaced(project), "the removal")
 
 
 @pytest.mark.slow
@@ -147,7 +147,7 @@ def test_a_remover_that_was_killed_has_a_successor_at_the_next_opening(project: 
     )  # One that died before it removed anything; half of the work is as good as none.
     killed.wait(LIMIT_SECONDS)
     assert start_removing(project) is not None
-    until(lambda: not replaced(project.run), "the removal")
+    until(lambda: not replaced(project), "the removal")
     assert start_removing(project) is None
 
 
