@@ -12,6 +12,7 @@ import pytest
 from online_runtime.instance.spec import InstanceReport, InstanceSpec, InstanceState
 from publisher.drivers.contract import Driver, Observation
 from publisher.drivers.process import ProcessDriver
+from publisher.drivers.simulated import SimulatedDriver, SimulatedWorld
 from tests.contract.drivers.frozen import FrozenHome
 from workstation.layout import Home
 
@@ -54,12 +55,25 @@ class Machine:
         return seen
 
 
-@pytest.fixture(params=["process"])
+@pytest.fixture(params=["process", "simulated"])
 def machine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Machine]:
     """A machine for the driver named by the parameter. Docker and Ray join by adding a name and a branch."""
-    home = FrozenHome(Home(tmp_path / "home")).build()
-    makers: dict[str, Callable[[], Driver]] = {"process": lambda: ProcessDriver(home.home.instances)}
-    machine = Machine(home, makers[request.param])
+    yield from _machine(request.param, tmp_path)
+
+
+@pytest.fixture(params=["process"])
+def engines(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Machine]:
+    """A machine for a driver that runs real engines."""
+    yield from _machine(request.param, tmp_path)
+
+
+def _machine(name: str, folder: Path) -> Iterator[Machine]:
+    home, world = FrozenHome(Home(folder / "home")).build(), SimulatedWorld(start_seconds=0.2)
+    makers: dict[str, Callable[[], Driver]] = {
+        "process": lambda: ProcessDriver(home.home.instances),
+        "simulated": lambda: SimulatedDriver(world),
+    }
+    machine = Machine(home, makers[name])
     yield machine
     for instance_id in machine.driver.list():
         machine.driver.stop(instance_id, grace_seconds=1)
