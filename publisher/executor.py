@@ -10,6 +10,8 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
+
 from publisher import steps
 from publisher.crash import crash_point
 from publisher.db import deployments, instances, services
@@ -26,6 +28,8 @@ from publisher.watching import differs, inspect, look_at
 from publisher.work import count_work
 from snapshotter.errors import SnapshotterError
 from workstation.errors import WorkstationError
+
+log = structlog.get_logger("publisher.executor")
 
 # What a step may meet in its own domain: told in the record, and decided upon by the next step.
 KNOWN_TROUBLE = (PublisherError, SnapshotterError, WorkstationError, OSError)
@@ -72,6 +76,8 @@ class Executor:
         with self._write() as tx:
             deployments.end_event(tx, event, self._m.clock(), result, told.detail, told.data or {})
             deployments.change(tx, self._id, stumbles=0)
+        of = {"service": deployment.service, "deployment": deployment.number, "state": deployment.state}
+        log.info("step", step=type(step).__name__, instance=subject or None, result=result, **of)
         crash_point("recorded")
         return None
 

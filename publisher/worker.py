@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import fcntl
 import json
-import logging
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from typing import Any
 
 import structlog
 
+from online_runtime.gateway.log_lines import log_as_lines
 from publisher.db.control import open_control
 from publisher.fleet import Fleet
 from publisher.machinery import make_machinery
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = _parse(arguments)
     home = Home(asked.home.resolve())
     home.run.mkdir(parents=True, exist_ok=True)
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
+    log_as_lines()
     with _only_worker(home) as alone:
         if not alone:
             print(f"Another worker already looks after {home.root}: stop it first.", file=sys.stderr)  # noqa: T201  (a door)

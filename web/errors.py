@@ -121,6 +121,14 @@ class WorkerNotRunning(WebError):
         )
 
 
+class DoorNotReady(WebError):
+    """This door answers, and what it is asked for cannot be carried out now."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"The platform is not ready: {reason}.")
+
+
 class PlatformRunning(WebError):
     """A second `stillframe up` on one home."""
 

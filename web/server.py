@@ -11,6 +11,7 @@ from pathlib import Path
 
 import uvicorn
 
+from online_runtime.gateway.log_lines import log_as_lines
 from publisher.accounts import Accounts
 from publisher.errors import PublisherError
 from web.api.app import create_app
@@ -22,6 +23,7 @@ from workstation.errors import WorkstationError
 def main() -> int:
     """Serve until SIGTERM. 3 when the home or its settings cannot be used."""
     chosen = _arguments()
+    log_as_lines()
     try:
         installation = open_installation(chosen.home, os.environ)
         password = Accounts(installation.control).first_admin()

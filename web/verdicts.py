@@ -119,7 +119,7 @@ _TABLE: Mapping[Verdict, Mapping[str, str]] = {
         "workstation.errors": "WorkstationNotRunning",
         "online_runtime.gateway.errors": "NoInstance GatewayNotReady JobsUnavailable",
         "web.errors": "ConsoleNotLoaded PlatformNotRunning WorkerNotRunning DoorUnreachable "
-        "EngineUnreachable CallUnavailable",
+        "EngineUnreachable CallUnavailable DoorNotReady",
     },
     Verdict(503, OUTSIDE): {"publisher.errors": "ControlUnreachable"},
     Verdict(502, OUTSIDE): {

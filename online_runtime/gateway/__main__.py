@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import signal
 import socket
 import sys
 from pathlib import Path
 
-import structlog
 import uvicorn
 
 from online_runtime.gateway.app import Gateway
 from online_runtime.gateway.errors import BadSetting, GatewayError
+from online_runtime.gateway.log_lines import log_as_lines
 from online_runtime.gateway.settings import GatewaySettings
 from online_runtime.jobs.database import open_jobs
 from online_runtime.jobs.errors import JobsError
@@ -31,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Serve until SIGTERM. Returns the exit code: 0, 2 for a setting that cannot be used, 1 for a
     database that cannot.
     """
-    _log_as_lines()
+    log_as_lines()
     try:
         settings = read_settings(arguments)
         door = _bind(settings)
@@ -128,21 +127,6 @@ def _bind(settings: GatewaySettings) -> socket.socket:
             "--listen and --port", where, f"an address that is free here ({problem})"
         ) from problem
     return door
-
-
-def _log_as_lines() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
 
 
 if __name__ == "__main__":

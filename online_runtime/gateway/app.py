@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import secrets
+from time import perf_counter
 from typing import Any
 from urllib.parse import unquote
 
@@ -23,6 +24,7 @@ from online_runtime.gateway.errors import (
     UnknownService,
 )
 from online_runtime.gateway.exchange import Exchange, Receive, Scope, Send
+from online_runtime.gateway.metrics import BROKEN_OFF
 from online_runtime.gateway.parts import Parts
 from online_runtime.gateway.presence import Presence
 from online_runtime.gateway.problems import answer_of
@@ -77,11 +79,11 @@ class Gateway:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange = Exchange(scope, receive, send)
+        exchange, began = Exchange(scope, receive, send), perf_counter()
         try:
             await self._answer(exchange, scope)
         except CallerGone:
-            log.info("caller_gone", method=exchange.method)
+            log.info("caller_gone", method=exchange.method, service=exchange.service)
         except SQLAlchemyError as problem:
             log.exception("jobs_database_failed")
             await _refuse(exchange, JobsUnavailable(type(problem).__name__))
@@ -90,17 +92,25 @@ class Gateway:
         except (
             Exception
         ):  # the outermost frame of one call: log it in full, tell the caller, serve the others
-            log.exception("call_failed", method=exchange.method)
+            log.exception("call_failed", method=exchange.method, service=exchange.service)
             await _refuse(exchange, GatewayFault())
+        finally:
+            answered = (exchange.started or perf_counter()) - began
+            self.parts.calls.answered(exchange.service, exchange.status or BROKEN_OFF, answered)
 
     async def _answer(self, exchange: Exchange, scope: Scope) -> None:
         path: str = scope["raw_path"].decode("latin-1")
         if path.startswith(PREFIX):
             route, inner = self._route(path)
+            exchange.service = route.name
             check(route, token_of(exchange.header(b"authorization"), "", in_query=False))
             await self._engine_call(exchange, route, inner)
         elif path == "/healthz":
             await self.parts.state.health(exchange)
+        elif path == "/readyz":
+            await self.parts.state.ready(exchange)
+        elif path == "/-/metrics":
+            await self.parts.state.metrics(exchange)
         elif path == "/-/state":
             await self.parts.state.full(exchange)
         else:
@@ -169,11 +179,11 @@ def _check_segments(path: str) -> None:
 
 async def _refuse(exchange: Exchange, problem: GatewayError | JobsError) -> None:
     if exchange.started:
-        log.warning("answer_broken_off", cause=str(problem))
+        log.warning("answer_broken_off", service=exchange.service, cause=str(problem))
         return
     status, body, kind, headers = answer_of(problem)
     if status >= 500:
-        log.warning("call_refused", status=status, problem=str(problem))
+        log.warning("call_refused", service=exchange.service, status=status, problem=str(problem))
     answer = exchange.answer_early if isinstance(problem, BodyTooLarge) else exchange.answer
     await answer(status, body, kind, headers)
 

@@ -7,6 +7,7 @@ the next step.
     ├── UnknownPath
     ├── UnknownService
     ├── NoInstance
+    ├── GatewayNotReady
     ├── InstanceUnreachable
     ├── InstanceAnswerBroken
     ├── BodyTooLarge
@@ -76,6 +77,14 @@ class NoInstance(GatewayError):
         super().__init__(
             f"No instance of service {service} accepts calls now; try again in {retry_after_seconds} s."
         )
+
+
+class GatewayNotReady(GatewayError):
+    """This gateway runs and cannot serve yet."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"This gateway is not ready: {reason}.")
 
 
 class InstanceUnreachable(GatewayError):

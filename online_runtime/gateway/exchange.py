@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from time import perf_counter
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -23,14 +24,26 @@ LINGER_SECONDS = 2.0  # how long a refused upload is still read
 class Exchange:
     """Wraps one ASGI HTTP call. Header names are lower-case bytes, as ASGI has them."""
 
-    __slots__ = ("_receive", "_send", "body_started", "headers", "method", "query", "started")
+    __slots__ = (
+        "_receive",
+        "_send",
+        "body_started",
+        "headers",
+        "method",
+        "query",
+        "service",
+        "started",
+        "status",
+    )
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._receive, self._send = receive, send
         self.method: str = scope["method"]
         self.query: str = scope["query_string"].decode("latin-1")
         self.headers: Headers = scope["headers"]
-        self.started = False  # whether the answer has begun
+        self.service = ""  # once its route is known
+        self.status = 0  # of the answer, once it has begun
+        self.started = 0.0  # when the answer began, in seconds of time.perf_counter; 0: not yet
         self.body_started = False  # whether anything of the request's body was taken
 
     def header(self, name: bytes) -> str | None:
@@ -83,7 +96,7 @@ class Exchange:
             pass
 
     async def start(self, status: int, headers: Headers) -> None:
-        self.started = True
+        self.started, self.status = perf_counter(), status
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def send(self, chunk: bytes, *, more: bool) -> None:

@@ -40,6 +40,7 @@ class JobLedger:
         self.wake = asyncio.Event()  # set when there is something new for the archivist
         self.database = database  # for questions that `ask` has no form for
         self._ownership, self._load, self._gateway = ownership, load, gateway
+        self.ended: Counter[tuple[str, str]] = Counter()  # (service, state) -> jobs that ended here
         self._claimed: dict[Key, Job] = {}
         self._by_owner: dict[str, dict[Key, Job]] = {}  # the same jobs, by instance id; no empty ones
         self._posting: Counter[Key] = Counter()
@@ -137,7 +138,15 @@ class JobLedger:
         ended = await asyncio.wrap_future(change)
         self._drop(job.service, job.prompt_id)
         if ended:
-            log.info("job_ended", service=job.service, prompt=job.prompt_id, state=state, reason=reason)
+            self.ended[job.service, state.value] += 1
+            log.info(
+                "job_ended",
+                instance=job.instance_id,
+                service=job.service,
+                prompt=job.prompt_id,
+                state=state,
+                reason=reason,
+            )
 
     def let_go(self, job: Job) -> None:
         """Somebody else has ended or taken over this job."""

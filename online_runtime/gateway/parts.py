@@ -16,6 +16,7 @@ from online_runtime.gateway.holding import Holding
 from online_runtime.gateway.job_listing import JobListing
 from online_runtime.gateway.ledger import JobLedger
 from online_runtime.gateway.load import Load
+from online_runtime.gateway.metrics import Calls
 from online_runtime.gateway.presence import control_token
 from online_runtime.gateway.prompts import Prompts
 from online_runtime.gateway.proxy import Forwarding
@@ -49,6 +50,7 @@ class Parts:
     cancelling: Cancelling
     views: Views
     websockets: Websockets
+    calls: Calls
     state: GatewayState
     archivist: Archivist
     own_calls: Mapping[tuple[str, str], OwnCall]
@@ -74,6 +76,7 @@ class Parts:
         queues = Queues(ledger, upstream, watch)
         listing = JobListing(ledger, histories, queues)
         cancelling = Cancelling(ledger, upstream, watch)
+        calls = Calls()
         prompts = Prompts(settings, ledger, upstream, holding, load)
         return cls(
             watch=watch,
@@ -85,7 +88,8 @@ class Parts:
             cancelling=cancelling,
             views=Views(ledger, forwarding),
             websockets=Websockets(ledger, upstream, watch),
-            state=GatewayState(watch, load, holding, ledger, control_token(settings.home)),
+            calls=calls,
+            state=GatewayState(watch, load, holding, activity, ledger, calls, control_token(settings.home)),
             archivist=Archivist(settings, ledger, upstream, watch, archiving, resubmission, gateway),
             own_calls=_own_calls(prompts, queues, histories, listing, cancelling),
             ledger=ledger,

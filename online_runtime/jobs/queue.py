@@ -71,6 +71,17 @@ def unfinished_by_instance(database: JobsDatabase) -> Mapping[str, int]:
         return {str(row[0]): int(row[1]) for row in connection.execute(query)}
 
 
+def unfinished_by_state(database: JobsDatabase) -> Mapping[tuple[str, str], int]:
+    """(service, state) -> number of unfinished jobs. Those without any are left out."""
+    query = (
+        select(table.c.service, table.c.state, func.count())
+        .where(table.c.state.in_(UNFINISHED))
+        .group_by(table.c.service, table.c.state)
+    )
+    with database.read() as connection:
+        return {(str(row[0]), str(row[1])): int(row[2]) for row in connection.execute(query)}
+
+
 def unfinished_of_client(
     database: JobsDatabase, service: str, client_id: str, instance_ids: Collection[str]
 ) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.integration.test_publisher_probed import deploy, say, shop
 from tests.running_platform import CLI, Platform
@@ -139,3 +140,40 @@ def api_person(platform: Platform) -> Any:
             return problem.code, problem.read()
 
     return ask
+
+
+def test_metrics_need_a_sign_in_and_tell_of_deployments_instances_and_parts(platform: Platform) -> None:
+    url = platform.record()["url"]
+    assert platform.get(f"{url}/metrics")[0] == 401
+    status, body = platform.get(f"{url}/metrics", authorization(platform.home / "run", "ana"))
+    assert status == 200
+    seen = {
+        (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(body.decode())
+        for sample in family.samples
+    }
+    assert seen["stillframe_deployments", "shop", "succeeded"] >= 1
+    assert seen["stillframe_instances", "shop", "ready"] == 1
+    assert seen["stillframe_slots", "taken"] == 1 and seen["stillframe_slots", "free"] == 1
+    assert {part: seen["stillframe_up", part] for part in ("web", "gateway", "worker")} == {
+        "web": 1,
+        "gateway": 1,
+        "worker": 1,
+    }
+    phases = {names[1] for names in seen if names[0] == "stillframe_last_deployment_phase_seconds"}
+    assert {"preflight", "freezing", "proving", "rotating", "baking"} <= phases
+    assert any(names[0] == "stillframe_instance_restarts" for names in seen)
+
+
+def test_ready_is_told_without_a_sign_in(platform: Platform) -> None:
+    record = platform.record()
+    assert platform.get(f"{record['url']}/readyz") == (200, b'{"status":"ready"}')
+    assert platform.get(f"{record['gateway_url']}/readyz")[0] == 200
+
+
+def test_the_workers_log_is_json_and_names_service_deployment_and_instance(platform: Platform) -> None:
+    lines = (platform.home / "run" / "logs" / "worker.log").read_text().splitlines()
+    events = [json.loads(line) for line in lines if line.startswith("{")]
+    started = [one for one in events if one["event"] == "step" and one["step"] == "StartInstance"]
+    assert [one for one in events if one["event"] == "step" and one["step"] == "Switch"]
+    assert started and all(one["service"] == "shop" and one["deployment"] >= 1 for one in started)

@@ -19,6 +19,7 @@ from web.api import (
     deployments,
     instances,
     keys,
+    metrics,
     models,
     plugins,
     projects,
@@ -82,6 +83,7 @@ def create_app(installation: Installation, *, listen: str = "127.0.0.1") -> Fast
         api.include_router(noun.router)
     app.include_router(api)
     app.add_api_route("/healthz", healthz, tags=["health"])
+    app.include_router(metrics.router)
     add_editor(app, installation.home, signin)
     app.include_router(signin_routes(signin, audit, installation.chosen.door.session_seconds))
     app.mount(PREFIX, StaticFiles(directory=FOLDER))

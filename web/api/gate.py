@@ -29,7 +29,7 @@ from web.signin.rights import READING, Right, allows, right_for
 BODY_LIMIT_BYTES = 32 * 1024 * 1024
 # Say nothing about the platform's content: whether it serves, the sign-in page, and files of our packages.
 OPEN = re.compile(
-    r"/healthz|/signin|/favicon\.ico|/console/[\w.]+"
+    r"/healthz|/readyz|/signin|/favicon\.ico|/console/[\w.]+"
     r"|/_nicegui/\d[^/]*/(static|components|libraries|esm|resources)/.*"
 )
 EDITOR = re.compile(r"/projects/[^/]+/editor/")
