@@ -386,7 +386,7 @@ class Door(BaseHTTPRequestHandler):
         elif path == "/view":
             self.view(query)
         else:
-            self.answer(404, None)
+            self.send(404, b"404: Not Found", "text/plain; charset=utf-8")
 
     def do_POST(self) -> None:
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -409,7 +409,7 @@ class Door(BaseHTTPRequestHandler):
         elif path in ("/free", "/history"):
             self.answer(200, None)
         else:
-            self.answer(404, None)
+            self.send(404, b"404: Not Found", "text/plain; charset=utf-8")
 
     def routed(self, path: str) -> str | None:
         """The path without /api, or None when a test asked this path to misbehave."""

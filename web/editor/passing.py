@@ -20,7 +20,8 @@ from web.editor.scrubbing import PathScrubber
 CONNECT_LIMIT_SECONDS = 5.0
 ANSWER_LIMIT_SECONDS = 30.0  # of a question of ours; an engine at work may be slow to answer
 # Answers of a ComfyUI checkout that name folders of this machine. None of them is large or a stream.
-TELLING = ("/prompt", "/history", "/jobs", "/system_stats", "/experiment/models", "/internal/")
+INTERNAL = "/internal/"  # its log and its folders are full of them
+TELLING = ("/prompt", "/history", "/jobs", "/system_stats", "/experiment/models", INTERNAL)
 
 
 def target(engine: Engine, path: str, query: str) -> URL:
@@ -76,7 +77,7 @@ async def pass_on(request: Request, engine: Engine, path: str, body: bytes | Non
         await session.close()
         raise
     if scrubbed:
-        return await _scrubbed(engine, session, response)
+        return await _scrubbed(engine, session, response, all_texts=path.startswith(INTERNAL))
     return _Streamed(session, response)
 
 
@@ -121,7 +122,7 @@ async def _chunks(session: aiohttp.ClientSession, response: aiohttp.ClientRespon
 
 
 async def _scrubbed(
-    engine: Engine, session: aiohttp.ClientSession, response: aiohttp.ClientResponse
+    engine: Engine, session: aiohttp.ClientSession, response: aiohttp.ClientResponse, *, all_texts: bool
 ) -> Response:
     try:
         body = await response.read()
@@ -130,7 +131,8 @@ async def _scrubbed(
     finally:
         response.close()
         await session.close()
-    told = await asyncio.to_thread(PathScrubber.of(engine.root, engine.models).body, body)
+    scrubber = PathScrubber.of(engine.root, engine.models)
+    told = await asyncio.to_thread(scrubber.body, body, all_texts=all_texts)
     answer = Response(told, response.status)
     own = (b"content-length",)
     answer.raw_headers += [pair for pair in _answer_headers(response) if pair[0] not in own]

@@ -48,18 +48,19 @@ class PathScrubber:
             name: self._whole(item) if name in _PLACES else self.told(item) for name, item in value.items()
         }
 
-    def body(self, body: bytes) -> bytes:
-        """A JSON document, scrubbed; what is no JSON as it is."""
+    def body(self, body: bytes, *, all_texts: bool) -> bytes:
+        """A JSON document as `told` leaves it, or with every text scrubbed; what is no JSON as one text."""
         try:
-            return json.dumps(self.told(json.loads(body))).encode()
+            document = json.loads(body)
         except ValueError:
             return self.text(body.decode("utf-8", "replace")).encode()
+        return json.dumps(self._whole(document) if all_texts else self.told(document)).encode()
 
     def event(self, text: str) -> str:
         """A text frame of the websocket."""
         if '"execution_error"' not in text[:64]:
             return text
-        return self.body(text.encode()).decode()
+        return self.body(text.encode(), all_texts=False).decode()
 
     def _whole(self, value: Any) -> Any:
         if isinstance(value, str):
