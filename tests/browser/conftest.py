@@ -9,14 +9,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from publisher.accounts import Accounts, Role
-from publisher.db.control import open_control
-from publisher.settings import Settings
+from tests.browser.door import ADMIN, PASSWORD, platform_at, sign_in
 from tests.browser.visitor import Visitor
-from tests.running_platform import Platform, running
-from workstation.home import open_home
+from tests.running_platform import Platform
 
-ADMIN, PASSWORD = "admin", "a browser's password"
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 # Containers have a small /dev/shm, and root may not use Chromium's own sandbox.
 FLAGS = ("--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu")
@@ -44,11 +40,8 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """A platform that is up, whose account `admin` has the password PASSWORD."""
-    folder = tmp_path_factory.mktemp("browser")
-    home = open_home(folder / "home")
-    Accounts(open_control(Settings().control_database(home))).create(ADMIN, Role.ADMIN, PASSWORD)
-    with running(folder) as up:
+    """A platform that is up, with an account of each role."""
+    with platform_at(tmp_path_factory.mktemp("browser")) as up:
         yield up
 
 
@@ -71,12 +64,3 @@ def visitor(browser: Browser, platform: Platform) -> Iterator[Callable[..., Visi
     yield come
     for one in here:
         one.close()
-
-
-def sign_in(visitor: Visitor, name: str, password: str) -> None:
-    """Sign in as the form does, without looking at it."""
-    fields = {"name": name, "password": password, "next": "/console/favicon.svg"}
-    answer = visitor.context.request.post(
-        f"{visitor.url}/signin", form=fields, headers={"Origin": visitor.url}
-    )
-    assert answer.ok, answer.text()

@@ -25,6 +25,23 @@ from web.pages.parts.moments import moment
 from web.pages.parts.secret import show_secret
 from web.pages.parts.table import Column, table
 
+# Browsers name each other; the first mark that is found is the one that is meant.
+BROWSERS = (
+    ("Edg/", "Edge"),
+    ("OPR/", "Opera"),
+    ("Firefox/", "Firefox"),
+    ("Chrome/", "Chrome"),
+    ("Safari/", "Safari"),
+)
+SYSTEMS = (
+    ("Android", "Android"),
+    ("iPhone", "iOS"),
+    ("iPad", "iOS"),
+    ("Windows", "Windows"),
+    ("Mac OS", "macOS"),
+    ("Linux", "Linux"),
+)
+
 
 @dataclass(frozen=True)
 class KeyLine:
@@ -83,6 +100,13 @@ def my_things(here: Installation, name: str) -> Mine | None:
     )
 
 
+def browser_name(agent: str) -> str:
+    """A User-Agent as a person would name it; its own words when none of the common names is in it."""
+    browser = next((name for mark, name in BROWSERS if mark in agent), "")
+    system = next((name for mark, name in SYSTEMS if mark in agent), "")
+    return ", ".join(filter(None, (browser, system))) or agent or "–"
+
+
 def _draw(mine: Mine | None) -> None:
     if mine is None:
         return
@@ -117,7 +141,7 @@ def _browsers(browsers: tuple[BrowserLine, ...]) -> None:
     table(
         browsers,
         [
-            Column("account.browser", lambda one: tag("span", one.browser or "–")),
+            Column("account.browser", lambda one: tag("span", browser_name(one.browser), title=one.browser)),
             Column("account.address", lambda one: one.address),
             Column(
                 "account.seen",
