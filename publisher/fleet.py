@@ -82,6 +82,11 @@ class Fleet:
             except TimeoutError:
                 return
 
+    @property
+    def working(self) -> bool:
+        """Whether anything that was begun has not been taken note of."""
+        return bool(self._busy)
+
     def close(self) -> None:
         """Begin nothing more; what runs in threads may end by itself."""
         self._pool.shutdown(wait=False, cancel_futures=True)
