@@ -25,7 +25,8 @@ def place_engine(choice: EngineChoice, engine: Path) -> None:
         raise EngineSourceUnusable(choice.source or "the builtin engine", "it has no main.py")
 
 
-def _place_builtin(engine: Path) -> None:
+def builtin_engine() -> Path:
+    """The builtin engine's folder in this installation. Raises EngineSourceUnusable."""
     spec = importlib.util.find_spec("online_runtime")
     places = list(spec.submodule_search_locations or ()) if spec else []
     sources = [Path(place) / "engine" for place in places if (Path(place) / "engine").is_dir()]
@@ -33,7 +34,11 @@ def _place_builtin(engine: Path) -> None:
         raise EngineSourceUnusable(
             "the builtin engine", "this installation does not contain it; reinstall stillframe"
         )
-    shutil.copytree(sources[0], engine, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+    return sources[0]
+
+
+def _place_builtin(engine: Path) -> None:
+    shutil.copytree(builtin_engine(), engine, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
     (engine / VERSION_FILE).write_text(importlib.metadata.version("stillframe") + "\n", encoding="utf-8")
 
 

@@ -147,10 +147,7 @@ def _nodes_of(module: ModuleType, path: Path) -> tuple[dict[str, Any], dict[str,
         classes = schema_nodes.listed_by(entrypoint, path.name)
     if not isinstance(classes, dict):
         raise NodeContractBroken(path.name, "its module has no dictionary NODE_CLASS_MAPPINGS.")
-    found = {
-        name: schema_nodes.translated(one) if schema_nodes.is_schema_node(one) else one
-        for name, one in classes.items()
-    }
+    found = dict(schema_nodes.without_placeholders(classes))
     named = {name: title for name, one in found.items() if (title := schema_nodes.shown_name(one))}
     return found, named | (getattr(module, "NODE_DISPLAY_NAME_MAPPINGS", None) or {})
 

@@ -35,8 +35,12 @@ Install <code>comfyui-frontend-package</code> for the graph editor.</p>
 """
 
 
-def build_app(engine: Engine, plugin_routes_table: Iterable[web.AbstractRouteDef]) -> web.Application:
-    """The application of `engine`, with the routes that plugins added."""
+def build_app(
+    engine: Engine,
+    plugin_routes_table: Iterable[web.AbstractRouteDef],
+    plugin_app: web.Application | None = None,
+) -> web.Application:
+    """The application of `engine`, with the routes that plugins added to their table and to `plugin_app`."""
     app = web.Application(client_max_size=engine.arguments.max_upload_bytes, middlewares=doors(engine))
     app.router.add_get("/ws", engine.hub.serve)
     app.router.add_get("/api/ws", engine.hub.serve)
@@ -54,6 +58,8 @@ def build_app(engine: Engine, plugin_routes_table: Iterable[web.AbstractRouteDef
     ):
         _mount_twice(app, table)
     _mount_plugins(app, plugin_routes_table)
+    for resource in plugin_app.router.resources() if plugin_app is not None else ():
+        app.router.register_resource(resource)
     _mount_web_folders(app, engine)
     _mount_frontend(app)
     return app

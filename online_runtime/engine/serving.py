@@ -105,7 +105,7 @@ async def _serve(engine: Engine) -> int:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    app = build_app(engine, prompt_server.routes)
+    app = build_app(engine, prompt_server.routes, prompt_server.app)
     prompt_server.app = app
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSE_SECONDS)
     await runner.setup()

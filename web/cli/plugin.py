@@ -13,6 +13,7 @@ from web.cli.options import HomeOption, JsonOption, ProjectArgument, YesOption, 
 if TYPE_CHECKING:
     from workstation.layout import Home
     from workstation.plugins.install import PluginInstalled
+    from workstation.plugins.scan import PluginScan
 
 app = noun("plugin", "Plugins of a workstation: folders and files under custom_nodes.")
 PluginArgument = Annotated[str, typer.Argument(help="Name of the plugin.")]
@@ -44,6 +45,20 @@ def install(
     here = opened(home)
     done = install_plugin(here.home, project, source, ref=ref, name=name, accept=tuple(accept or ()))
     show(done, *_installed(done), "A running workstation loads it after a restart.", as_json=as_json)
+
+
+@app.command("scan")
+def scan(
+    source: Annotated[str, typer.Argument(help="A git URL, a folder, a .py file, or a zip.")],
+    ref: Annotated[str | None, typer.Option(help="Commit, tag or branch.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell which engine a plugin needs, from its sources alone. Runs and installs nothing."""
+    from web.cli.output import show
+    from workstation.plugins.install import scan_source
+
+    found = scan_source(source, ref)
+    show(found, *_scanned(found), as_json=as_json)
 
 
 @app.command("list")
@@ -190,6 +205,23 @@ def _installed(done: PluginInstalled) -> list[str]:
 
     at = f" at {done.commit[:12]}" if done.commit else ""
     lines = [f"Plugin {done.name} is in place{at}.", *(f"  {line}" for line in lines_of(done.plan))]
+    lines += [f"  {line}" for line in _scanned(done.scan)]
     if done.has_install_script:
         lines.append("  It has an install script, which was not run: read it before you run it yourself.")
+    return lines
+
+
+def _scanned(found: PluginScan) -> list[str]:
+    lines = [found.sentence]
+    for one in found.at_import[1:]:
+        lines.append(f"  at import: {one.name} ({one.presence}) {one.file}:{one.line}")
+    for node in found.failing:
+        first, more = node.evidence[0], len(node.evidence) - 1
+        rest = f" and {more} more" if more else ""
+        lines.append(f"  {node.node}: {first.name} ({first.presence}) {first.file}:{first.line}{rest}")
+    if found.gpu:
+        lines.append(f"  It also imports {', '.join(found.gpu)}, which work on a GPU only.")
+    if found.assumed:
+        lines.append(f"  It imports {', '.join(found.assumed)} without requiring them: stillframe deps add.")
+    lines += [f"  {file} could not be read as Python of this version" for file in found.unread]
     return lines

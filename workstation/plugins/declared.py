@@ -25,12 +25,13 @@ def declared_nodes(path: Path, known: Remembered | None = None) -> tuple[str, ..
     ValueError.
     """
     names: set[str] = set()
-    for source in _sources(path):
+    for source in plugin_sources(path):
         names.update(_names_in(source, known, imported=source.parent == path or source == path))
     return tuple(sorted(names))
 
 
-def _sources(path: Path) -> Iterator[Path]:
+def plugin_sources(path: Path) -> Iterator[Path]:
+    """The Python sources of a plugin, a folder or one file; tests and web folders are none of them."""
     if not path.is_dir():
         yield path
         return

@@ -6,12 +6,14 @@ import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
 from workstation.bases import read_base
 from workstation.change import Change, change
 from workstation.dependencies.apply import install_within
 from workstation.dependencies.plan import Plan, plan
+from workstation.engine_sources import builtin_engine
 from workstation.errors import (
     PluginExists,
     PluginHasLocalEdits,
@@ -24,6 +26,8 @@ from workstation.plugins import repositories
 from workstation.plugins.archive import unpack
 from workstation.plugins.inventory import DISABLED, check_plugin_name, find_plugin, plugin_paths
 from workstation.plugins.records import PluginRecord, read_records, records_file, write_records
+from workstation.plugins.scan import PluginScan, scan_plugin
+from workstation.plugins.surface import read_surface
 from workstation.project import read_project
 
 Progress = Callable[[str], None]
@@ -39,6 +43,7 @@ class PluginInstalled:
     previous_commit: str | None
     plan: Plan
     has_install_script: bool
+    scan: PluginScan
     restart_needed: bool = True
 
 
@@ -67,6 +72,18 @@ def install_plugin(
         tell(f"fetching {repositories.without_credentials(source)}")
         record = _fetch(source, ref, staged)
         return _put_in_place(home, attempt, name, staged, record, tuple(accept), tell)
+
+
+def scan_source(source: str, ref: str | None = None) -> PluginScan:
+    """Which engine the plugin at `source` needs, without installing or running anything of it.
+
+    Compared with the builtin engine of this installation. Raises CloneFailed, RefNotFound,
+    PluginSourceUnusable.
+    """
+    with TemporaryDirectory(prefix="stillframe-scan-") as folder:
+        staged = Path(folder) / (name_from(source) or "plugin")
+        _fetch(source, ref, staged)
+        return _scan(_staged_file(staged))
 
 
 def update_plugin(
@@ -173,9 +190,10 @@ def _put_in_place(
     at: Path | None = None,
 ) -> PluginInstalled:
     """Plan, refuse or install the requirements, then move the plugin in, then record it."""
-    if not staged.exists():
-        staged = staged.with_name(f"{staged.name}.py")  # a plugin of one file
+    staged = _staged_file(staged)
     _check_loadable(record.source, staged)
+    scan = _scan(staged)
+    tell(scan.sentence)
     found = Plan(())
     requirements = staged / "requirements.txt"
     if requirements.is_file():
@@ -189,7 +207,15 @@ def _put_in_place(
     attempt.put(staged, place)
     _record(attempt, name, record)
     script = (place / "install.py").is_file()
-    return PluginInstalled(name, place, record.commit or None, None, found, script)
+    return PluginInstalled(name, place, record.commit or None, None, found, script, scan)
+
+
+def _staged_file(staged: Path) -> Path:
+    return staged if staged.exists() else staged.with_name(f"{staged.name}.py")  # a plugin of one file
+
+
+def _scan(plugin: Path) -> PluginScan:
+    return scan_plugin(plugin, read_surface(builtin_engine()))
 
 
 def _plan(home: Home, project: Project, requirements: Path) -> Plan:

@@ -23,6 +23,8 @@ _MODULES = (
     "latent_preview",
     "comfy",
     "comfy.cli_args",
+    "comfy.comfy_types",
+    "comfy.comfy_types.node_typing",
     "comfy.model_management",
     "comfy.samplers",
     "comfy.utils",

@@ -36,6 +36,16 @@ def pillow(function: Callable[[Any], Any], argument: Any) -> Any:
             ImageFile.LOAD_TRUNCATED_IMAGES = before
 
 
+def image_alpha_fix(destination: Any, source: Any) -> tuple[Any, Any]:
+    """Two pictures [B, H, W, C] with equally many channels: alpha is added to `source`, or cut from it."""
+    import torch
+
+    more = destination.shape[-1] - source.shape[-1]
+    if more > 0:
+        return destination, torch.nn.functional.pad(source, (0, more), value=1.0)
+    return destination, source[..., : destination.shape[-1]]
+
+
 def hasher() -> Callable[..., Any]:
     """The hash function for file contents."""
     return hashlib.sha256

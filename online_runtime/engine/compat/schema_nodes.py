@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
-from ..errors import NodeContractBroken
+from ..errors import NeedsComfyUI, NodeContractBroken
 from ..graph import ExecutionBlocker
 from .comfy_api.latest import ComfyExtension
 from .comfy_api.latest._io import ComfyNode, Hidden, HiddenHolder, NodeOutput, Schema
+
+log = logging.getLogger(__name__)
 
 ENTRYPOINT_SECONDS = 60.0  # how long a plugin may take to list its nodes
 
@@ -65,6 +68,18 @@ def translated(node_class: type[ComfyNode]) -> type[ComfyNode]:
     return type(node_class.__name__, (node_class,), body)
 
 
+def without_placeholders(classes: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The classes, schema nodes translated; one whose schema needs ComfyUI is logged and left out."""
+    for name, node_class in classes.items():
+        if not is_schema_node(node_class):
+            yield name, node_class
+            continue
+        try:
+            yield name, translated(node_class)
+        except NeedsComfyUI as error:
+            log.warning("Node %s is left out: %s", name, error)
+
+
 async def _listed(entrypoint: Callable[[], Any], plugin: str) -> dict[str, Any]:
     extension = await _awaited(entrypoint())
     if not isinstance(extension, ComfyExtension):
@@ -73,7 +88,15 @@ async def _listed(entrypoint: Callable[[], Any], plugin: str) -> dict[str, Any]:
     classes = await _awaited(extension.get_node_list())
     if not isinstance(classes, list):
         raise NodeContractBroken(plugin, "its get_node_list returns no list.")
-    return {_schema(node_class).node_id: translated(node_class) for node_class in classes}
+    named = {_name_of(node_class): node_class for node_class in classes}
+    return dict(without_placeholders(named))
+
+
+def _name_of(node_class: type[ComfyNode]) -> str:
+    try:
+        return _schema(node_class).node_id
+    except NeedsComfyUI:
+        return node_class.__name__  # left out below, by this name
 
 
 def _is_translated(node_class: type) -> bool:

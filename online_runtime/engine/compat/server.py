@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import struct
+import uuid
 from collections.abc import Callable
 from typing import Any, ClassVar
 
 from aiohttp import web
 
 from ..assembly import Engine
+from .queue_view import QueueView
+
+__all__ = ["BinaryEventTypes", "PromptServer", "uuid", "web"]  # packs take the last two from here
 
 
 class BinaryEventTypes:
@@ -29,11 +33,12 @@ class PromptServer:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.routes = web.RouteTableDef()
-        self.app: web.Application | None = None
+        self.app = web.Application()  # only gathers what plugins add as they are imported
         self.loop: asyncio.AbstractEventLoop | None = None
         self.address = engine.arguments.listen
         self.port = engine.arguments.port
         self.supports = ["custom_nodes_from_web"]
+        self.prompt_queue = QueueView(engine)
 
     @property
     def client_id(self) -> str | None:

@@ -45,6 +45,8 @@ class ImageScale:
     RETURN_TYPES = ("IMAGE",)
     FUNCTION = "upscale"
     CATEGORY = "image/upscaling"
+    upscale_methods = IMAGE_METHODS  # packs offer the same choices by these names
+    crop_methods = CROPS
 
     @classmethod
     def INPUT_TYPES(cls) -> Inputs:

@@ -84,6 +84,30 @@ def get_total_memory(dev: Any = None, torch_total_too: bool = False) -> Any:
     return (total, held) if torch_total_too else total
 
 
+def get_torch_device_name(device: Any) -> str:
+    """How a device is shown to people."""
+    if is_device_cpu(device):
+        return "cpu"
+    import torch
+
+    return f"{device} {torch.cuda.get_device_name(device)}"
+
+
+def intermediate_dtype() -> torch.dtype:
+    """The precision of values between nodes."""
+    import torch
+
+    return torch.float32
+
+
+def is_intel_xpu() -> bool:
+    return False
+
+
+def is_nvidia() -> bool:
+    return not is_device_cpu(memory.device())
+
+
 def soft_empty_cache(force: bool = False) -> None:
     """Give unused memory back."""
     memory.free(unload=False)

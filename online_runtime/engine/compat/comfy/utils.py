@@ -47,6 +47,22 @@ def common_upscale(
     return resized(samples, width, height, upscale_method, crop)
 
 
+def lanczos(samples: torch.Tensor, width: int, height: int) -> torch.Tensor:
+    """Resize [B, C, H, W] by Lanczos' filter."""
+    return resized(samples, width, height, "lanczos")
+
+
+def state_dict_prefix_replace(
+    state_dict: dict[str, Any], replace_prefix: dict[str, str], filter_keys: bool = False
+) -> dict[str, Any]:
+    """Names that begin with a key of `replace_prefix` begin with its value; only those with `filter_keys`."""
+    kept = {} if filter_keys else state_dict
+    for old, new in replace_prefix.items():
+        for name in [name for name in state_dict if name.startswith(old)]:
+            kept[new + name[len(old) :]] = state_dict.pop(name)
+    return kept
+
+
 def load_torch_file(
     ckpt: str, safe_load: bool = False, device: Any = None, return_metadata: bool = False
 ) -> Any:

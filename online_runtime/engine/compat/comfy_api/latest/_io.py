@@ -13,9 +13,12 @@ from ._types import (
     ComboInput,
     FolderType,
     Input,
+    MatchInput,
+    MatchOutput,
     MultiInput,
     NumberDisplay,
     Output,
+    Template,
     UploadType,
     comfytype,
     type_named,
@@ -40,6 +43,8 @@ MultiCombo = type_named("COMBO", "MultiCombo", ComboInput, multiselect=True)
 String = type_named("STRING", "String", multiline=False)
 MultiType = type_named("*", "MultiType", MultiInput)
 AnyType = type_named("*", "AnyType")
+MatchType = type_named("*", "MatchType", MatchInput)
+MatchType.Template, MatchType.Output = Template, MatchOutput
 
 # Links that have no widget: ComfyUI's class name, and the type that it stands for.
 _LINKS = """
@@ -53,6 +58,7 @@ _LINKS = """
     Load3DAnimation=LOAD_3D_ANIMATION Photomaker=PHOTOMAKER Point=POINT FaceAnalysis=FACE_ANALYSIS
     BBOX=BBOX SEGS=SEGS MODEL_PATCH=MODEL_PATCH AudioEncoder=AUDIO_ENCODER
     AudioEncoderOutput=AUDIO_ENCODER_OUTPUT Webcam=WEBCAM WanCameraEmbedding=WAN_CAMERA_EMBEDDING
+    Tracks=TRACKS BoundingBox=BOUNDING_BOX LatentUpscaleModel=LATENT_UPSCALE_MODEL
 """
 globals().update(
     {name: type_named(kind, name) for name, _, kind in (pair.partition("=") for pair in _LINKS.split())}
@@ -96,6 +102,10 @@ class Schema:
     enable_expand: bool = False
     search_aliases: Sequence[str] = field(default_factory=list)
     essentials_category: str | None = None
+    # Newer versions' fields, which this engine takes and does nothing with.
+    accept_all_inputs: bool = False
+    has_intermediate_output: bool = False
+    price_badge: Any = None
 
 
 class NodeOutput:

@@ -105,10 +105,32 @@ class MultiInput(Input):
         return ",".join(dict.fromkeys(self._types))
 
 
+class Template:
+    """What inputs and outputs of one `MatchType` share: any of the allowed types."""
+
+    def __init__(self, template_id: str, allowed_types: Any = None) -> None:
+        self.template_id = template_id
+        types = allowed_types if isinstance(allowed_types, list | tuple) else [allowed_types or "*"]
+        self.io_type = ",".join(getattr(one, "io_type", str(one)) for one in types)
+
+
+class MatchInput(Input):
+    """An input of a template's types. That all of one template are equal is left to the editor."""
+
+    def __init__(self, id: str, template: Template, **named: Any) -> None:
+        super().__init__(id, **named)
+        self.options["template_id"] = template.template_id
+        self._type = template.io_type
+
+    @property
+    def type(self) -> str:
+        return self._type
+
+
 class Output:
     """One declared output; its name is `display_name`, else its type."""
 
-    io_type: ClassVar[str] = "*"
+    io_type: str = "*"
 
     def __init__(
         self,
@@ -122,6 +144,16 @@ class Output:
         self.display_name = display_name
         self.tooltip = tooltip
         self.is_output_list = is_output_list
+
+
+class MatchOutput(Output):
+    """An output of a template's types; it may come first, as in newer versions, or by name."""
+
+    def __init__(self, *places: Any, template: Template | None = None, **named: Any) -> None:
+        given = [one for one in places if not isinstance(one, Template)]
+        super().__init__(*given, **named)
+        chosen = template or next((one for one in places if isinstance(one, Template)), None)
+        self.io_type = chosen.io_type if chosen else "*"
 
 
 def type_named(io_type: str, name: str | None = None, of: type[Input] = Input, **defaults: Any) -> Any:
