@@ -16,6 +16,7 @@ WebError
 ├── TooManyAttempts
 ├── OriginRefused
 ├── NotAllowed
+├── NoSuchPage
 ├── ConsoleNotLoaded
 ├── BodyTooLarge
 ├── RequestRefused
@@ -199,6 +200,14 @@ class NotAllowed(WebError):
             f"{name} has the role {role}, and {action} needs {needed}: ask an admin to do it, or to give "
             f"the role with `stillframe account role {name} {needed}`."
         )
+
+
+class NoSuchPage(WebError):
+    """An address of the console that no page has."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        super().__init__(f"There is no page at {path}: go to the projects, or use the navigation.")
 
 
 class ConsoleNotLoaded(WebError):

@@ -81,7 +81,7 @@ _TABLE: Mapping[Verdict, Mapping[str, str]] = {
         "publisher.errors": "AccountNotFound ApiKeyNotFound ServiceNotFound DeploymentNotFound "
         "InstanceNotFound TokenNotFound "
         "ConfigurationNotFound SecretNotFound",
-        "web.errors": "HomeNotFound CallNotFound",
+        "web.errors": "HomeNotFound NoSuchPage CallNotFound",
     },
     Verdict(422, NOT_FOUND): {"web.errors": "ModelsMissing"},
     Verdict(409, CONFLICT): {

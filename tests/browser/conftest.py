@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.browser.door import ADMIN, PASSWORD, platform_at, sign_in
-from tests.browser.visitor import Visitor
+from tests.browser.visitor import LIMIT_MS, Visitor
 from tests.running_platform import Platform
 
+expect.set_options(timeout=LIMIT_MS)
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 # Containers have a small /dev/shm, and root may not use Chromium's own sandbox.
 FLAGS = ("--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu")

@@ -17,9 +17,10 @@ from starlette.responses import RedirectResponse
 
 import web.pages
 from online_runtime.gateway.settings import GatewaySettings
+from publisher.accounts import Role
 from web.api.person import Person
 from web.api.signin import SignIn
-from web.errors import CredentialsWrong, NotAllowed
+from web.errors import CredentialsWrong, NoSuchPage, NotAllowed
 from web.installation import Installation
 from web.pages.console.markers import CONTROL, Markers
 from web.pages.console.page import ENTRIES, Console, Entry, Page, say
@@ -52,6 +53,7 @@ def build_console(here: Installation, signin: SignIn, audit: Audit) -> FastAPI:
     app.add_api_route("/", lambda: RedirectResponse("/projects", 303), include_in_schema=False)
     ui.run_with(
         app,
+        root=_shown(console, Entry("", "shell.no-page", None, Role.VIEWER, _no_page)),
         title="Stillframe",
         favicon=Path(__file__).parents[1] / "static" / "favicon.svg",
         tailwind=False,
@@ -115,6 +117,10 @@ def _dress(page: Page) -> None:
     page.client.page = dressed
     title = say(page.entry.title)
     page.client.title = " · ".join(filter(None, (title, page.project, "Stillframe")))
+
+
+async def _no_page(page: Page) -> None:
+    raise NoSuchPage(page.path)
 
 
 async def _look_after_session(page: Page) -> None:
