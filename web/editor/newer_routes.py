@@ -16,31 +16,51 @@ from online_runtime.gateway.job_query import read_query
 from web.editor import UPLOAD_LIMIT_BYTES, jobs, templates
 from web.editor.engine import Engine
 from web.editor.errors import TemplateNotFound, UploadTooLarge
-from web.editor.passing import ask, pass_on, tell
+from web.editor.passing import ask, let_go, pass_on, tell
 
 USER_STYLE = "/user.css"  # the page asks for it; a user who wrote none has an empty one
-TEMPLATES = "/templates/"
+TEMPLATES, JOBS, SUBGRAPH = "/templates/", "/jobs", "/global_subgraphs/"
 EMPTY_OBJECTS = ("/global_subgraphs", "/node_replacements")  # an engine without the route has none
 
 
 async def answered(request: Request, engine: Engine, path: str) -> Response:
     """The engine's answer, or ours for a route that it does not have. Raises EngineGone, UploadTooLarge."""
     route = path.removeprefix("/api")
-    if route.endswith(USER_STYLE) and request.method == "GET":
-        answer = await pass_on(request, engine, path)
-        return answer if answer.status_code != 404 else Response(b"", media_type="text/css")
     if request.method == "POST" and route == "/prompt":
         return await pass_on(request, engine, path, _dated(await _whole(request)))
-    if route.startswith(TEMPLATES):
-        answer = await pass_on(request, engine, path)
-        return answer if answer.status_code != 404 else _template(route.removeprefix(TEMPLATES)) or answer
-    if not (route in EMPTY_OBJECTS or route.startswith(("/jobs", "/global_subgraphs/"))):
+    if not _is_newer(request.method, route):
         return await pass_on(request, engine, path)
-    body = await _whole(request) if request.method == "POST" else b""
-    answer = await pass_on(request, engine, path, body or None)
-    if answer.status_code not in (404, 405) or "json" in answer.headers.get("content-type", ""):
+    body = await _whole(request) if request.method == "POST" else None
+    answer = await pass_on(request, engine, path, body)
+    if answer.status_code not in (404, 405) or (_is_json(answer) and not route.endswith(USER_STYLE)):
         return answer
-    return await _ours(request, engine, route, body) or answer
+    ours = await _ours(request, engine, route, body or b"")
+    if ours is None:
+        return answer
+    await let_go(answer)
+    return ours
+
+
+def _is_json(answer: Response) -> bool:
+    return "json" in answer.headers.get("content-type", "")
+
+
+def _is_newer(method: str, route: str) -> bool:
+    if route.startswith(JOBS) or route in EMPTY_OBJECTS or route.startswith(SUBGRAPH):
+        return True
+    return method == "GET" and (route.startswith(TEMPLATES) or route.endswith(USER_STYLE))
+
+
+async def _ours(request: Request, engine: Engine, route: str, body: bytes) -> Response | None:
+    if route in EMPTY_OBJECTS:
+        return JSONResponse({})
+    if route.startswith(SUBGRAPH):
+        return JSONResponse(None)
+    if route.startswith(TEMPLATES):
+        return _template(route.removeprefix(TEMPLATES))
+    if route.endswith(USER_STYLE):
+        return Response(b"", media_type="text/css")
+    return await _of_jobs(request, engine, route, body)
 
 
 def _template(name: str) -> Response | None:
@@ -58,11 +78,7 @@ def _template(name: str) -> Response | None:
         return None
 
 
-async def _ours(request: Request, engine: Engine, route: str, body: bytes) -> Response | None:
-    if route in EMPTY_OBJECTS:
-        return JSONResponse({})
-    if route.startswith("/global_subgraphs/"):
-        return JSONResponse(None)
+async def _of_jobs(request: Request, engine: Engine, route: str, body: bytes) -> Response | None:
     words = route.strip("/").split("/")
     match request.method, words:
         case "GET", ["jobs"]:

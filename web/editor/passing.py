@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 from yarl import URL
 
 from online_runtime.gateway.proxy import KEPT_HERE, NOT_PASSED_BACK
@@ -104,21 +105,29 @@ async def _exchange(engine: Engine, method: str, path: str, document: object) ->
         raise EngineGone(engine.project, type(problem).__name__) from problem
 
 
+async def let_go(answer: Response) -> None:
+    """End an answer that is not sent: it may hold a connection to its engine."""
+    if isinstance(answer, _Streamed):
+        await answer.end()
+
+
 class _Streamed(StreamingResponse):
     """Ends its connection to the engine with itself, whatever ends it."""
 
     def __init__(self, session: aiohttp.ClientSession, response: aiohttp.ClientResponse) -> None:
-        super().__init__(_chunks(session, response), response.status)
+        super().__init__(response.content.iter_any(), response.status)
         self.raw_headers = _answer_headers(response)
+        self._session, self._response = session, response
 
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self.end()
 
-async def _chunks(session: aiohttp.ClientSession, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    try:
-        async for chunk in response.content.iter_any():
-            yield chunk
-    finally:
-        response.close()
-        await session.close()
+    async def end(self) -> None:
+        self._response.close()
+        await self._session.close()
 
 
 async def _scrubbed(
