@@ -86,7 +86,8 @@ def _shown(console: Console, entry: Entry) -> Callable[[Request], Awaitable[None
         await _look_after_session(page)
         try:
             with place:
-                await entry.build(page, **request.path_params)
+                fields = {name: value for name, value in request.path_params.items() if name != "project"}
+            await entry.build(page, **fields)
         except Exception as error:  # noqa: BLE001  (shown as the page)
             _draw_problem(page, place, error)
 

@@ -58,7 +58,9 @@ ENTRIES: list[Entry] = []
 def console_page(
     path: str, *, title: str, nav: str | None = None, role: str = Role.VIEWER
 ) -> Callable[[Callable[..., Awaitable[None]]], Callable[..., Awaitable[None]]]:
-    """Declare a page. Its function takes the Page and the fields of `path`; `title` is a key of the texts."""
+    """Declare a page. Its function takes the Page, which knows its project, and the other fields of
+    `path`; `title` is a key of the texts.
+    """
 
     def declare(build: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
         ENTRIES.append(Entry(path, title, nav, role, build))

@@ -47,9 +47,6 @@ def project_front(name: str) -> str:
 
 def draw_shell(page: Page, projects: tuple[str, ...]) -> Element:
     """Draw everything around the page; returns the element that the page is drawn into."""
-    with page.client.layout:
-        skip = tag("a", say("shell.skip"), "sf-skip", href="#content")
-        skip.move(target_index=0)
     drawer = ui.left_drawer(value=None, top_corner=False, bordered=True).classes("sf-drawer")
     drawer.props("width=232 breakpoint=900 :no-swipe-open=true")
     with drawer, tag("nav", "", "sf-nav", aria_label=say("shell.navigation")):
@@ -62,6 +59,9 @@ def draw_shell(page: Page, projects: tuple[str, ...]) -> Element:
         _languages(page)
         _themes(page)
         _account(page)
+    with page.client.layout:
+        skip = tag("a", say("shell.skip"), "sf-skip", href="#content")
+        skip.move(target_index=0)  # before the header, which puts itself first
     return tag("div", "", "sf-page", id="content", tabindex="-1")
 
 
