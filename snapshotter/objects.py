@@ -16,6 +16,7 @@ They are never hard links of the working files: an in-place write would reach in
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from contextlib import suppress
@@ -34,8 +35,11 @@ from snapshotter.written_behind import WrittenBehind
 
 FORMAT = 1
 FOLDERS = ("objects", "trees", "views", "scan", "tmp", "quarantine")
-SMALL_BYTES = 1 << 20  # Up to here a file is read into memory once, hashed, and written only when it is new.
+SMALL_BYTES = copying.WHOLE_BYTES  # Up to here a file is hashed first and written only when it is new.
 CLONED_FROM_BYTES = 64 << 10  # Where blocks can be shared, larger files are cloned, and the clone is hashed.
+_LOST = frozenset(
+    {errno.EIO, errno.EUCLEAN, errno.EBADMSG}
+)  # So a disk or file system says that it lost bytes.
 
 
 class ObjectKey(NamedTuple):
@@ -237,6 +241,10 @@ class Store:
                 record = file.read()
         except FileNotFoundError as error:
             raise ObjectMissing(digest.hex()) from error
+        except OSError as error:
+            if error.errno not in _LOST:
+                raise
+            raise ObjectDamaged(digest.hex(), f"cannot be read: {error.strerror}") from error
         if digest_of(record) != digest:
             raise ObjectDamaged(digest.hex(), "its bytes have another digest")
         return unpack(record)
@@ -252,14 +260,25 @@ class Store:
         except FileNotFoundError:
             return "missing"
         try:
-            facts = os.fstat(fd)
-            if facts.st_size != size:
-                return f"has {facts.st_size} bytes instead of {size}"
-            if facts.st_mtime_ns != key.mtime_ns:
-                return "has another mtime"
-            return None if copying.hash_content(fd, facts) == key.digest else "its bytes have another digest"
+            return self._wrong(fd, key, size)
+        except OSError as error:
+            if error.errno not in _LOST:
+                raise
+            return f"cannot be read: {error.strerror}"
         finally:
             os.close(fd)
+
+    def _wrong(self, fd: int, key: ObjectKey, size: int) -> str | None:
+        facts = os.fstat(fd)
+        if facts.st_size != size:
+            return f"has {facts.st_size} bytes instead of {size}"
+        if facts.st_mtime_ns != key.mtime_ns:
+            return "has another mtime"
+        try:
+            whole = copying.hash_content(fd, facts) == key.digest
+        except copying.Changed:
+            return "was shortened while it was read"
+        return None if whole else "its bytes have another digest"
 
     def generation(self) -> bytes:
         """16 bytes that change whenever something was removed from the store."""

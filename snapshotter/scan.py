@@ -1,8 +1,4 @@
-"""Find the directories of all components whose stat facts differ from the last freeze, by forked scanners.
-
-The unit of work is a subtree. The first directories are looked at here, breadth first, until there are enough
-subtrees to deal out; a small workstation never forks.
-"""
+"""Find the directories of all components whose stat facts differ from the last freeze, by forked scanners."""
 
 from __future__ import annotations
 
@@ -13,15 +9,13 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from snapshotter.errors import Refusal
-from snapshotter.forked import MAX_UNITS, forked_map
+from snapshotter.forked_walk import forked_walk
 from snapshotter.rules import ComponentSource, exclusion
 from snapshotter.scan_cache import Known
 from snapshotter.stat_record import WRAPPER, child_path, look_at, look_at_root, path_on_disk
 from snapshotter.tree import shown
 
 WORKERS = max(2, min(8, len(os.sched_getaffinity(0))))
-ENOUGH_SUBTREES = 64
-INLINE_DIRECTORIES = 200  # Looking at so many costs about as much as two forks.
 
 
 @dataclass
@@ -74,25 +68,11 @@ class _Scanner:
         self.roots = [os.fsencode(task.source.root) for task in tasks]
         self.left_out = [exclusion(task.source.exclude) for task in tasks]
         self.waiting: deque[_Subtree] = deque()
-        self.subtrees: list[_Subtree] = []
 
     def run(self, workers: int) -> Iterator[_Look]:
         for index in range(len(self.tasks)):
             yield from self._root(index)
-        looked = 0
-        while self.waiting and len(self.waiting) < MAX_UNITS and not self._worth_forking(looked):
-            yield from self._one(self.waiting.popleft(), self.waiting)
-            looked += 1
-        self.subtrees = list(self.waiting)
-        yield from forked_map(min(len(self.subtrees), MAX_UNITS), self._below, workers)
-
-    def _worth_forking(self, looked: int) -> bool:
-        return looked >= INLINE_DIRECTORIES and len(self.waiting) >= ENOUGH_SUBTREES
-
-    def _below(self, unit: int) -> Iterator[_Look]:
-        waiting = deque(self.subtrees[unit::MAX_UNITS])
-        while waiting:
-            yield from self._one(waiting.pop(), waiting)
+        yield from forked_walk(self.waiting, self._one, workers)
 
     def _root(self, index: int) -> Iterator[_Look]:
         try:

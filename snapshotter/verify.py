@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +13,8 @@ from snapshotter.manifest import Component, Snapshot
 from snapshotter.materialise import view_path
 from snapshotter.objects import ObjectKey, Store
 from snapshotter.scan import WORKERS
-from snapshotter.tree import Entry, Kind, shown
+from snapshotter.tree import Kind, shown
+from snapshotter.verify_walk import Records, read_records
 from snapshotter.walk import below_as_far_as_possible
 
 OBJECTS_A_UNIT = 16
@@ -72,123 +72,94 @@ def verify_all(
     freeze reads every file again: one whose workstation still has the bytes heals them. Raises OSError,
     ForkFailed.
     """
-    check = _Check(store)
+    components: dict[str, list[tuple[str, Component]]] = {}
     for snapshot in snapshots:
         for component in snapshot.components:
-            check.add(snapshot, component)
-    reasons = check.broken(workers)
-    damages = tuple(check.damages(reasons))
-    set_aside = 0
-    if quarantine and reasons:
-        with exclusive_lock(store.root / "lock"):
-            set_aside = _set_aside(store, check, reasons)
-    size = sum(size for _, size in check.objects.values())
-    return VerifyReport(
-        tuple(snapshot.folder_name for snapshot in snapshots), len(check.objects), size, damages, set_aside
+            components.setdefault(component.tree, []).append((snapshot.folder_name, component))
+    records = read_records(
+        store, {tree: _made_view(store, users[0][1]) for tree, users in components.items()}, workers
     )
+    reasons = {**records.broken, **_broken_objects(store, records, workers)}
+    check = _Check(store, components, reasons, records.strange)
+    set_aside = 0
+    if quarantine and check.reasons:
+        with exclusive_lock(store.root / "lock"):
+            set_aside = check.set_aside()
+    names = tuple(snapshot.folder_name for snapshot in snapshots)
+    damages = tuple(check.damages())
+    return VerifyReport(names, len(records.objects), records.size_bytes, damages, set_aside)
+
+
+def _made_view(store: Store, component: Component) -> bytes:
+    view = os.fsencode(view_path(store, component))
+    return view if os.path.lexists(view) else b""
+
+
+def _broken_objects(store: Store, records: Records, workers: int) -> dict[str, str]:
+    """The name of each damaged object and why, after reading all of them."""
+    ordered = records.largest_first()
+    units = min(MAX_UNITS, -(-len(ordered) // OBJECTS_A_UNIT))
+
+    def work(unit: int) -> Iterator[tuple[str, str]]:
+        for key, size in ordered[unit::units]:
+            reason = store.verify(key, size)
+            if reason:
+                yield key.name, reason
+
+    return dict(forked_map(units, work, workers))
 
 
 class _Check:
-    def __init__(self, store: Store) -> None:
-        self.store = store
-        self.objects: dict[str, tuple[ObjectKey, int]] = {}
-        self.uses: dict[
-            str, list[tuple[str, str]]
-        ] = {}  # Object name: (tree, path) of everything that needs it.
-        self.records: dict[str, str] = {}  # Directory records that cannot be had, and why.
-        self.components: dict[
-            str, list[tuple[str, Component]]
-        ] = {}  # Tree: (snapshot, component) that have it.
-        self.views: dict[str, Path] = {}
+    """What is damaged, and what uses it: the names of objects, records and views (`views/TREE`)."""
 
-    def add(self, snapshot: Snapshot, component: Component) -> None:
-        """Walk the component's records, once for each distinct tree."""
-        users = self.components.setdefault(component.tree, [])
-        users.append((snapshot.folder_name, component))
-        if len(users) > 1:
-            return
-        self.views[component.tree] = view_path(self.store, component)
-        for path, digest, entry, problem in below_as_far_as_possible(self.store, component.tree):
-            if problem is not None:
-                self.records[digest.hex()] = problem.sentence().partition(": run")[0]
-                self.uses.setdefault(digest.hex(), []).append((component.tree, shown(path)))
-            elif entry is not None and entry.kind is Kind.FILE:
-                self._add_file(component.tree, path, entry)
+    def __init__(
+        self,
+        store: Store,
+        components: Mapping[str, Sequence[tuple[str, Component]]],
+        reasons: Mapping[str, str],
+        strange: Mapping[str, bytes],
+    ) -> None:
+        self.store, self.components = store, components
+        self.uses: dict[str, list[tuple[str, str]]] = {}  # Name: (tree, path) of everything that needs it.
+        for tree in components if reasons else ():
+            self._add_uses(tree, reasons)
+        # What nobody misses any more was given back by somebody since it was read.
+        self.reasons = {name: reason for name, reason in reasons.items() if name in self.uses}
+        self.records = {name for name in self.reasons if "." not in name}
+        for tree, path in strange.items():
+            self.reasons[f"views/{tree}"] = "its view was changed"
+            self.uses[f"views/{tree}"] = [(tree, shown(path))]
 
-    def _add_file(self, tree: str, path: bytes, entry: Entry) -> None:
-        key = ObjectKey.of(entry)
-        self.objects[key.name] = key, entry.size
-        self.uses.setdefault(key.name, []).append((tree, shown(path)))
+    def _add_uses(self, tree: str, reasons: Mapping[str, str]) -> None:
+        for path, digest, entry, problem in below_as_far_as_possible(self.store, tree):
+            name = digest.hex()
+            if problem is None:
+                if entry is None or entry.kind is not Kind.FILE:
+                    continue
+                name = ObjectKey.of(entry).name
+            if name in reasons:
+                self.uses.setdefault(name, []).append((tree, shown(path)))
 
-    def broken(self, workers: int) -> dict[str, str]:
-        """The name of everything damaged and why, after reading all objects."""
-        ordered = sorted(self.objects.values(), key=lambda pair: -pair[1])
-        units = min(MAX_UNITS, -(-len(ordered) // OBJECTS_A_UNIT))
-
-        def work(unit: int) -> Iterator[tuple[str, str]]:
-            for key, size in ordered[unit::units]:
-                reason = self.store.verify(key, size)
-                if reason:
-                    yield key.name, reason
-
-        return {**self.records, **dict(forked_map(units, work, workers)), **self._views()}
-
-    def _views(self) -> dict[str, str]:
-        """Views whose files are not the store's objects (somebody removed or replaced some)."""
-        found = {}
-        for tree, view in self.views.items():
-            if os.path.lexists(view):
-                strange = self._strange(tree, view)
-                if strange is not None:
-                    name = f"views/{tree}"
-                    found[name] = "its view was changed"
-                    self.uses[name] = [(tree, shown(strange))]
-        return found
-
-    def _strange(self, tree: str, view: Path) -> bytes | None:
-        """The first path at which the view is not what was frozen; reads names and stat facts only."""
-        root, names = os.fsencode(view), 0
-        for path, _, entry, _ in below_as_far_as_possible(self.store, tree):
-            if entry is None:
-                continue  # The record itself is reported.
-            names += 1
-            if not _is_as_frozen(root + b"/" + path if path else root, entry):
-                return path
-        found = 1 + sum(len(inside) + len(files) for _, inside, files in os.walk(root))
-        return b"" if found != names and not self.records else None
-
-    def damages(self, reasons: dict[str, str]) -> Iterator[Damage]:
+    def damages(self) -> Iterator[Damage]:
         """One Damage for each component name and path that needs something broken."""
-        for name, reason in sorted(reasons.items()):
+        for name, reason in sorted(self.reasons.items()):
             for tree, path in self.uses[name]:
                 users = self.components[tree]
                 for component in sorted({component.name for _, component in users}):
                     snapshots = tuple(folder for folder, used in users if used.name == component)
                     yield Damage(component, path, name, reason, snapshots)
 
+    def set_aside(self) -> int:
+        """Move what is damaged out of the way, with the views that are made of it.
 
-def _is_as_frozen(path: bytes, entry: Entry) -> bool:
-    try:
-        facts = os.lstat(path)
-    except OSError:
-        return False
-    if entry.kind is Kind.SYMLINK:
-        return stat.S_ISLNK(facts.st_mode) and os.readlink(path) == entry.value  # noqa: PTH115
-    if entry.kind is Kind.DIRECTORY:
-        return stat.S_ISDIR(facts.st_mode)
-    return stat.S_ISREG(facts.st_mode) and (facts.st_size, facts.st_mtime_ns) == (entry.size, entry.mtime_ns)
-
-
-def _set_aside(store: Store, check: _Check, reasons: dict[str, str]) -> int:
-    """Move what is damaged out of the way, with the views that are made of it.
-
-    A running instance keeps the view that it has mounted.
-    """
-    moved = sum(_move(store, _stored(store, name)) for name in sorted(reasons))
-    made_of_it = {tree for name in reasons if name not in check.records for tree, _ in check.uses[name]}
-    moved += sum(_move(store, check.views[tree]) for tree in sorted(made_of_it))
-    store.forget_scans()
-    return moved
+        A running instance keeps the view that it has mounted.
+        """
+        moved = sum(_move(self.store, _stored(self.store, name)) for name in sorted(self.reasons))
+        hurt = [name for name in self.reasons if name not in self.records]
+        made_of_it = sorted({tree for name in hurt for tree, _ in self.uses[name]})
+        moved += sum(_move(self.store, _stored(self.store, f"views/{tree}")) for tree in made_of_it)
+        self.store.forget_scans()
+        return moved
 
 
 def _stored(store: Store, name: str) -> Path:

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import errno
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -65,6 +69,28 @@ def test_a_damaged_directory_record_is_named_and_healed(desk) -> None:
     assert verify(desk.store, snapshot).ok
 
 
+@pytest.mark.parametrize("size", [20, 3 << 20])
+def test_bytes_that_the_disk_has_lost_are_a_damage_and_not_the_end(desk, monkeypatch, size: int) -> None:
+    """Also how a file system with checksums of its own tells of bytes that turned."""
+    (desk.plugin / "weights").write_bytes(bytes(size))
+    (desk.plugin / "sub").mkdir()
+    snapshot = desk.freeze().snapshot
+    lost = object_of(desk, snapshot, "custom_nodes/stamp", b"weights").stat().st_ino
+
+    def losing(read: Callable[..., Any]) -> Callable[..., Any]:
+        def lose(fd: int, *arguments: Any) -> Any:
+            if os.fstat(fd).st_ino == lost:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            return read(fd, *arguments)
+
+        return lose
+
+    monkeypatch.setattr(os, "pread", losing(os.pread))
+    monkeypatch.setattr(os, "preadv", losing(os.preadv))
+    (damage,) = verify(desk.store, snapshot).damages
+    assert (damage.path, damage.reason) == ("weights", "cannot be read: Input/output error")
+
+
 def test_verify_without_quarantine_changes_nothing(desk) -> None:
     snapshot = desk.freeze().snapshot
     damaged = object_of(desk, snapshot, "engine", b"main.py")
@@ -81,7 +107,37 @@ def test_a_view_that_somebody_changed_is_named_and_made_anew(desk) -> None:
     assert (damage.component, damage.path, damage.reason) == ("engine", "main.py", "its view was changed")
     desk.assert_gives_back(snapshot)
     (desk.views(snapshot)["engine"] / "added").touch()
-    assert not verify(desk.store, snapshot).ok
+    assert [damage.path for damage in verify(desk.store, snapshot).damages] == ["added"]
+
+
+def test_of_two_equal_folders_each_is_compared_with_its_own_place_in_the_view(desk) -> None:
+    for name in ("one", "two"):
+        (desk.plugin / name).mkdir()
+    snapshot = desk.freeze().snapshot
+    for name in ("one", "two"):
+        added = desk.views(snapshot)["custom_nodes/stamp"] / name / "added"
+        added.touch()
+        assert [damage.path for damage in verify(desk.store, snapshot).damages] == [f"{name}/added"]
+
+
+def test_a_changed_view_is_found_by_several_processes_and_named_once(desk) -> None:
+    for number in range(300):  # More than one process looks at alone.
+        folder = desk.plugin / f"part{number}" / "inner"
+        folder.mkdir(parents=True)
+        (folder / "module.py").write_text(str(number))
+    snapshot = desk.freeze().snapshot
+    view = desk.views(snapshot)["custom_nodes/stamp"]
+    report = verify(desk.store, snapshot)
+    assert (report.ok, report.files_checked) == (True, 302)
+    (view / "part250" / "inner" / "module.py").unlink()
+    (view / "part77" / "inner" / "added").touch()
+    shutil.rmtree(view / "part288")
+    flip(object_of(desk, snapshot, "custom_nodes/stamp", b"part100/inner/module.py"))
+    damages = verify(desk.store, snapshot).damages
+    assert [(damage.path, damage.reason) for damage in damages] == [
+        ("part100/inner/module.py", "its bytes have another digest"),
+        ("part250/inner/module.py", "its view was changed"),
+    ]
 
 
 def test_a_missing_object_stops_a_view_and_leaves_nothing_behind(desk) -> None:
@@ -104,3 +160,5 @@ def test_one_damage_names_every_snapshot_that_uses_it(desk) -> None:
     report = verify_all(desk.store, snapshots)
     named = {snapshot for damage in report.damages for snapshot in damage.snapshots}
     assert named == {snapshot.folder_name for snapshot in snapshots[:3]}
+    once = sum(verify(desk.store, one).files_checked for one in snapshots[:1])
+    assert report.files_checked == once + len(snapshots), "what is shared counts once"
