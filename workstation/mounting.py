@@ -8,13 +8,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 _libc = ctypes.CDLL(None, use_errno=True)
-_MOVE_MOUNT, _FSOPEN, _FSCONFIG, _FSMOUNT = 429, 430, 431, 432  # the same numbers on every architecture
-_SET_STRING, _CREATE = 1, 6
+# The same numbers on every architecture.
+_MOVE_MOUNT, _FSOPEN, _FSCONFIG, _FSMOUNT, _FSPICK, _MOUNT_SETATTR = 429, 430, 431, 432, 433, 442
+_SET_FLAG, _SET_STRING, _CREATE, _RECONFIGURE = 0, 1, 6, 7
 _CLOEXEC, _EMPTY_PATH, _BENEATH = 1, 0x4, 0x200
-_MS_RDONLY, _MS_REMOUNT, _MNT_DETACH = 1, 32, 2
+_READ_ONLY, _MNT_DETACH, _PICK_EMPTY_PATH = 1, 2, 0x8
 _AT_FDCWD = -100
 # An upper is only ever read through such a mount again, so renames of folders may be written down in it.
 _OPTIONS: Mapping[str, str] = {"redirect_dir": "on", "metacopy": "off", "index": "off", "xino": "off"}
+
+
+class _Attributes(ctypes.Structure):
+    _fields_ = [
+        ("set", ctypes.c_uint64),
+        ("clear", ctypes.c_uint64),
+        ("propagation", ctypes.c_uint64),
+        ("userns_fd", ctypes.c_uint64),
+    ]
 
 
 def make_overlay(lowers: Sequence[Path], upper: Path | None = None, work: Path | None = None) -> int:
@@ -55,19 +65,27 @@ def attach(mount: int, place: Path, *, beneath: bool = False) -> None:
 
 
 def make_read_only(place: Path) -> None:
-    """Refuse every write to the overlay at `place` from now on. Raises OSError: EBUSY while a file is being
-    written to; then nothing was changed.
+    """Refuse every write through the mount that is seen at `place`, from now on. Waits for nothing.
+
+    Raises OSError: EBUSY while a file is open for writing there; then nothing was changed.
     """
-    _check(_libc.mount(None, os.fsencode(place), None, ctypes.c_ulong(_MS_REMOUNT | _MS_RDONLY), None))
+    attributes = _Attributes(set=_READ_ONLY)
+    size = ctypes.c_size_t(ctypes.sizeof(attributes))
+    arguments = ctypes.c_int(_AT_FDCWD), _text(os.fspath(place)), ctypes.c_uint(0)
+    _call(_MOUNT_SETATTR, *arguments, ctypes.byref(attributes), size)
 
 
-def sync(folder: Path) -> None:
-    """Return when everything written to the file system of `folder` is on its disk. Raises OSError."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def forbid_writes(overlay: int) -> None:
+    """Refuse every write to an overlay by whichever mount, and return when what was written is on its disk.
+
+    `overlay` is a descriptor of something in it. Raises OSError: EBUSY while a file is open for writing.
+    """
+    context = _call(_FSPICK, ctypes.c_int(overlay), _text(""), ctypes.c_uint(_PICK_EMPTY_PATH | _CLOEXEC))
     try:
-        _check(_libc.syncfs(ctypes.c_int(fd)))
+        _call(_FSCONFIG, ctypes.c_int(context), ctypes.c_uint(_SET_FLAG), _text("ro"), None, ctypes.c_int(0))
+        _call(_FSCONFIG, ctypes.c_int(context), ctypes.c_uint(_RECONFIGURE), None, None, ctypes.c_int(0))
     finally:
-        os.close(fd)
+        os.close(context)
 
 
 def detach(place: Path) -> None:

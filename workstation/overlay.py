@@ -28,7 +28,7 @@ from workstation.atomic import sync_folder, write_text
 from workstation.busy import users_of, workers_in, writers_in
 from workstation.errors import OverlayRefused
 from workstation.layout import Project
-from workstation.mounting import attach, detach, make_overlay, make_read_only, sync
+from workstation.mounting import attach, detach, forbid_writes, make_overlay, make_read_only
 from workstation.removing import REPLACED, start_removing
 
 FORMAT = 1
@@ -136,25 +136,26 @@ def take_down(project: Project) -> None:
         detach(project.workstation.root)
 
 
-def seal(project: Project) -> Stack:
-    """Seal what was changed; returns the stack whose sealed folders are the workstation at this moment.
+def seal(project: Project) -> tuple[Stack, float]:
+    """Seal what was changed, and say for how many seconds nobody could write.
 
-    Raises OverlayRefused, naming who writes at this moment: then nothing was sealed.
+    The sealed folders of the stack are the workstation at this moment. Raises OverlayRefused, naming who
+    writes or works there: then nothing was sealed.
     """
     with _alone(project):
         stack = read_stack(project)
         if stack is None or not is_mounted(project):
             raise OverlayRefused(project.name, "it does not lie on sealed folders")
         if not any(stack.upper.iterdir()):
-            return stack  # Nothing was changed: what is sealed already is all there is.
+            return stack, 0.0  # Nothing was changed: what is sealed already is all there is.
         if workers := workers_in(project.workstation.root):
             raise OverlayRefused(project.name, f"it would be left behind by {'; '.join(workers)}")
         if len(stack.sealed) >= MOST_SEALED:
             raise OverlayRefused(project.name, f"it lies on {len(stack.sealed)} sealed folders already")
         above = replace(stack, sealed=(stack.top, *stack.sealed), top=f"{int(stack.top) + 1:04}")
-        _put_above(project, stack, above)
+        seconds = _put_above(project, stack, above)
         shutil.rmtree(stack.work, ignore_errors=True)  # An empty folder that the old mount may still hold.
-        return above
+        return above, seconds
 
 
 def flatten(project: Project) -> None:
@@ -184,16 +185,17 @@ def flatten(project: Project) -> None:
         _leave(project, stack)
 
 
-def _put_above(project: Project, stack: Stack, above: Stack) -> None:
-    """The new mount stands ready beneath the old one, so that whoever looks always finds one of them."""
+def _put_above(project: Project, stack: Stack, above: Stack) -> float:
+    """The new mount is put beneath the old one, so that whoever looks always finds one of them."""
     place = project.workstation.root
     above.upper.mkdir(exist_ok=True)
     shutil.rmtree(above.work, ignore_errors=True)
     above.work.mkdir()
     shutil.copystat(place, above.upper)
     mount = make_overlay(above.layers, above.upper, above.work)
+    old = os.open(place, os.O_PATH | os.O_CLOEXEC)
     try:
-        sync(above.upper)  # Before the moment in which nobody can write, which would wait for it.
+        began = time.monotonic()
         _read_only(project)
         try:
             _write(project, above)
@@ -203,8 +205,20 @@ def _put_above(project: Project, stack: Stack, above: Stack) -> None:
             _mount_again(project, stack)
             raise
         detach(place)
+        seconds = time.monotonic() - began
+        _refused_if_written(project, old)
+        return seconds
     finally:
+        os.close(old)
         os.close(mount)
+
+
+def _refused_if_written(project: Project, old: int) -> None:
+    """Nobody has the old mount any more but by another mount namespace; there too it is closed to writers."""
+    try:
+        forbid_writes(old)
+    except OSError as error:
+        raise OverlayRefused(project.name, f"it is mounted elsewhere too, and {error.strerror}") from error
 
 
 def _read_only(project: Project) -> None:
@@ -292,8 +306,9 @@ def _shows(project: Project, stack: Stack) -> bool:
     for line in Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines():
         before, _, after = line.partition(" - ")
         if before.split()[0] == number:
+            own = before.split()[5].split(",")
             options = [_unescaped(option) for option in after.split()[2].split(",")]
-            return f"upperdir={stack.upper}" in options and "rw" in options
+            return f"upperdir={stack.upper}" in options and "rw" in options and "rw" in own
     return False
 
 

@@ -14,7 +14,10 @@ WayName = Literal["overlay", "subvolume", "plain"]
 
 @dataclass(frozen=True)
 class FreezeMode:
-    """How a workstation is frozen. `reason` says why so: for "plain", why not by the faster ways."""
+    """How a workstation is frozen. `reason` says why so: for "plain", why not by the faster ways.
+
+    `seal_seconds` is for how long nobody could write.
+    """
 
     name: WayName
     reason: str
@@ -26,7 +29,7 @@ class FreezeMode:
 
 @dataclass(frozen=True)
 class Sealed:
-    """One state of a workstation that nobody can change any more, and when it was sealed.
+    """One state of a workstation that nobody can change any more; sealing it held writers up for `seconds`.
 
     `show` mounts it at the workstation's place, in the mount namespace of the caller. Raises OSError.
     """

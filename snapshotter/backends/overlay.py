@@ -37,12 +37,12 @@ class Overlay:
 
     @contextmanager
     def seal(self) -> Iterator[Sealed]:
-        began, moment_ns = time.monotonic(), time.time_ns()
+        moment_ns = time.time_ns()
         try:
-            stack = seal(self._project)
+            stack, seconds = seal(self._project)
         except OverlayRefused as error:
             raise OSError(None, error.reason) from error
-        yield Sealed(moment_ns, time.monotonic() - began, lambda: self._show(stack))
+        yield Sealed(moment_ns, seconds, lambda: self._show(stack))
 
     def _show(self, stack: Stack) -> None:
         place = self._project.workstation.root
