@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import Any, TypeVar
 
 import structlog
 
@@ -20,6 +20,7 @@ from online_runtime.gateway.wishes import prompt_ids, wish_of
 
 log = structlog.get_logger()
 
+INTERRUPTED = "A caller interrupted it; its instance was gone."
 DELETED = "A caller deleted it from the queue before it ran."
 Answer = TypeVar("Answer")
 
@@ -69,15 +70,35 @@ class Queues:
     async def interrupt(self, exchange: Exchange, route: ServiceRoute) -> None:
         """POST /interrupt: one prompt at its owner, or whatever runs on any instance."""
         wish = await wish_of(exchange, route)
-        targets: Iterable[RouteInstance] = route.instances
         prompt_id = wish.get("prompt_id")
         if isinstance(prompt_id, str):
-            job = await self._ledger.find(route.name, prompt_id)
-            owner = None if job is None else self._watch.instance(route.name, job.instance_id)
-            targets = () if owner is None else (owner,)
-        for instance in targets:
-            await self._upstream.call(instance, "POST", "/interrupt", wish)
+            await self._interrupt_one(route, prompt_id, wish)
+        else:
+            await self._interrupt_all(route, wish)
         await exchange.answer(200, b"", "text/plain")
+
+    async def _interrupt_one(self, route: ServiceRoute, prompt_id: str, wish: Mapping[str, Any]) -> None:
+        """At its owner. One whose owner is dead ends as interrupted instead of being submitted again."""
+        job = await self._ledger.find(route.name, prompt_id)
+        if job is None or job.finished:
+            return
+        owner = self._watch.instance(route.name, job.instance_id)
+        try:
+            if owner is not None:
+                await self._upstream.call(owner, "POST", "/interrupt", wish)
+                return
+        except InstanceUnreachable as problem:
+            if not problem.refused:
+                raise
+        log.info("interrupted_without_owner", prompt=prompt_id, instance=job.instance_id)
+        await self._ledger.cancel(route.name, [prompt_id], INTERRUPTED)
+
+    async def _interrupt_all(self, route: ServiceRoute, wish: Mapping[str, Any]) -> None:
+        """Each instance, whatever the others answer. Raises InstanceUnreachable for one that did not."""
+        calls = [self._upstream.call(one, "POST", "/interrupt", wish) for one in route.instances]
+        for answer in await asyncio.gather(*calls, return_exceptions=True):
+            if isinstance(answer, BaseException):
+                raise answer
 
     async def _pending(self, route: ServiceRoute) -> dict[str, str]:
         """Prompt id -> instance id of everything that waits in an engine's queue."""

@@ -8,7 +8,14 @@ import asyncio
 import re
 from urllib.parse import urlencode
 
-from online_runtime.gateway.errors import BadPath, FileMissing, NoInstance, OwnerGone, PromptLost
+from online_runtime.gateway.errors import (
+    BadPath,
+    FileMissing,
+    InstanceUnreachable,
+    NoInstance,
+    OwnerGone,
+    PromptLost,
+)
 from online_runtime.gateway.exchange import Exchange
 from online_runtime.gateway.files import send_file
 from online_runtime.gateway.holding import RETRY_AFTER_SECONDS
@@ -95,10 +102,14 @@ class Views:
             return
         if not route.instances:
             raise NoInstance(route.name, RETRY_AFTER_SECONDS)
+        unreachable: InstanceUnreachable | None = None
         for instance in route.instances:
-            if await self._forwarding.to(instance, exchange, route, path, query, missing_ok=False):
-                return
-        raise FileMissing(route.name, file.filename)
+            try:
+                if await self._forwarding.to(instance, exchange, route, path, query, missing_ok=False):
+                    return
+            except InstanceUnreachable as problem:
+                unreachable = problem  # another one may have it; that it is missing, nobody knows then
+        raise unreachable or FileMissing(route.name, file.filename)
 
 
 def _routed(route: ServiceRoute, instance_id: str) -> RouteInstance | None:
