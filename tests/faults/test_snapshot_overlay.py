@@ -206,7 +206,7 @@ def test_a_plain_folder_again_killed_at_any_step_loses_nothing(house: House, ste
     (house.plugin / "newer").write_text("newer")
     before = seen(house.project)
     killed(step, moment, lambda: flatten(house.project))
-    bring_up(house.project)
+    recover(house.project)  # What the next opening of the project does.
     assert seen(house.project) == before
     flatten(house.project)
     assert seen(house.project) == before
