@@ -85,9 +85,9 @@ def _shown(console: Console, entry: Entry) -> Callable[[Request], Awaitable[None
         place = draw_shell(page, names)
         await _look_after_session(page)
         try:
+            fields = {name: value for name, value in request.path_params.items() if name != "project"}
             with place:
-                fields = {name: value for name, value in request.path_params.items() if name != "project"}
-            await entry.build(page, **fields)
+                await entry.build(page, **fields)
         except Exception as error:  # noqa: BLE001  (shown as the page)
             _draw_problem(page, place, error)
 
