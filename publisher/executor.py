@@ -21,7 +21,7 @@ from publisher.drivers.contract import Presence
 from publisher.errors import ControlUnreachable, GatewayBehind, LeaseLost, PublisherError, SmokeFailed
 from publisher.machinery import Machinery
 from publisher.preparing import difference_from_previous, expected_plugins, look_before, smoke_workflow
-from publisher.routes import accepts, publish_routes
+from publisher.routes import accepts
 from publisher.smoke import run_smoke
 from publisher.states import DeploymentState, advance
 from publisher.watching import differs, inspect, look_at
@@ -169,7 +169,7 @@ class Executor:
             if (
                 now.routed_at is not None or takes_calls
             ):  # gateways learn of it at once, not at the next sweep
-                publish_routes(self._m.control, self._m.home, self._m.settings)
+                self._m.routes.publish()
 
     def _smoke(self, deployment: Deployment, instance_id: str) -> Told:
         with self._m.control.read() as tx:
@@ -234,7 +234,7 @@ class Executor:
         return Told(f"Routing table {version} gives the traffic back to {number}.{late}")
 
     def _publish_and_wait(self) -> int:
-        version = publish_routes(self._m.control, self._m.home, self._m.settings)
+        version = self._m.routes.publish()
         self._m.gateways.wait_until_visible(version, self._m.settings.visible_deadline_seconds)
         return version
 
@@ -244,7 +244,7 @@ class Executor:
             if deployment.state is DeploymentState.BAKING:
                 deployments.change(tx, self._id, drain_since=now)
             instances.change(tx, instance_ids, drain_since=now)
-        publish_routes(self._m.control, self._m.home, self._m.settings)
+        self._m.routes.publish()
         return Told(f"Waiting for the work on {', '.join(instance_ids) or 'nobody'}.")
 
     def _count(self, instance_ids: tuple[str, ...]) -> None:
@@ -256,7 +256,7 @@ class Executor:
 
     def _stop(self, instance_id: str, why: str, heir: int | None) -> Told:
         self._m.launcher.stop(self._instance(instance_id), self._write, heir, why=why)
-        publish_routes(self._m.control, self._m.home, self._m.settings)
+        self._m.routes.publish()
         return Told(f"Instance {instance_id} was stopped: {why}.")
 
     def _reopen(self, instance_ids: tuple[str, ...]) -> Told:
@@ -264,7 +264,7 @@ class Executor:
         with self._write() as tx:
             # What was about to be stopped may have ended: it is looked at before it is counted upon.
             instances.change(tx, instance_ids, **fresh, observed_at=None)
-        publish_routes(self._m.control, self._m.home, self._m.settings)
+        self._m.routes.publish()
         return Told(f"{', '.join(instance_ids)}: takes calls again.")
 
     def _start_again(self, instance_id: str) -> Told:
@@ -292,7 +292,7 @@ class Executor:
             deployments.change(tx, self._id, state=state, outcome=outcome, entered_at=now, ended_at=now)
             if state is DeploymentState.SUCCEEDED:
                 self._settle(tx, deployment)
-        publish_routes(self._m.control, self._m.home, self._m.settings)
+        self._m.routes.publish()
         return Told(outcome)
 
     def _settle(self, tx: Transaction, deployment: Deployment) -> None:

@@ -24,7 +24,7 @@ from publisher.deployment import Instance
 from publisher.executor import KNOWN_TROUBLE
 from publisher.machinery import Machinery
 from publisher.rotation import may_stop
-from publisher.routes import accepts, publish_routes
+from publisher.routes import accepts
 from publisher.sizing import Sizing
 from publisher.watched import Register, Watched
 from publisher.watching import differs, look_at
@@ -59,7 +59,6 @@ class Fleet:
         self._refusals: dict[int, int] = {}  # service -> how often in a row none could be started
         self._soonest = 0.0
         self._changed: frozenset[str] | None = None
-        self._published: tuple[int, int, int] | None = None
         self._reaped_at = -machinery.settings.orphan_interval_seconds
 
     def look(self) -> None:
@@ -69,8 +68,8 @@ class Fleet:
         self._changed = self._m.driver.changes()
         for service_id in self._due(touched):
             self._attend(service_id)
-        if touched or self._table_stamp() != self._published:
-            self._publish()
+        if touched or not self._m.routes.current:
+            self._m.routes.publish()
         self._reap_orphans()
 
     def wait(self, limit_seconds: float) -> None:
@@ -173,7 +172,7 @@ class Fleet:
         if now.healthy != instance.healthy:
             log.info("health_changed", instance=instance.id, healthy=now.healthy, problem=now.problem)
         if now.healthy != instance.healthy or now.url != instance.url:
-            publish_routes(self._m.control, self._m.home, self._m.settings)
+            self._m.routes.publish()
 
     def _resized(self, watched: Watched) -> bool:
         """Decide how many there shall be, keep it, and go towards it. True when rows were changed by that, so
@@ -307,7 +306,7 @@ class Fleet:
         if instance.drain_since is None:
             with self._m.control.write() as tx:
                 instances.change(tx, [instance.id], drain_since=now, stop_reason=reason)
-        version = publish_routes(self._m.control, self._m.home, self._m.settings)
+        version = self._m.routes.publish()
         self._m.gateways.wait_until_visible(version, self._m.settings.visible_deadline_seconds)
         counted = count_work(self._m.driver, self._m.gateways, [instance], watched.timing, self._m.clock())
         with self._m.control.write() as tx:
@@ -333,18 +332,6 @@ class Fleet:
         log.warning("orphan_reaped", instance=instance_id)
         self._m.driver.stop(instance_id, grace_seconds=self._m.settings.stop_grace_seconds)
         self._m.driver.remove(instance_id)
-
-    def _publish(self) -> None:
-        publish_routes(self._m.control, self._m.home, self._m.settings)
-        self._published = self._table_stamp()
-
-    def _table_stamp(self) -> tuple[int, int, int] | None:
-        """Of the routing table's file: when it is lost or damaged, it is written again."""
-        try:
-            facts = (self._m.home.run / "routing.json").stat()
-        except FileNotFoundError:
-            return None
-        return facts.st_ino, facts.st_mtime_ns, facts.st_size
 
     def _is_due(self, key: str, interval_seconds: float) -> bool:
         now = self._monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from publisher.clock import Clock, utc_now
 from publisher.db.control import Control
@@ -12,6 +13,7 @@ from publisher.freezing import ProjectSnapshots, smoke_workflows
 from publisher.gateways import Gateways
 from publisher.launching import Launcher
 from publisher.projects import ProjectWorkstations
+from publisher.routes import RouteBook
 from publisher.settings import Settings
 from publisher.slots import Slot, detect_slots
 from publisher.snapshots import Snapshots, Workstations
@@ -31,6 +33,11 @@ class Machinery:
     workstations: Workstations
     gateways: Gateways
     clock: Clock
+
+    @cached_property
+    def routes(self) -> RouteBook:
+        """The routing table, kept up to date at the cost of what changes."""
+        return RouteBook(self.control, self.home, self.settings)
 
     @property
     def launcher(self) -> Launcher:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,25 +17,58 @@ from publisher.configuration import Configuration, read_configuration
 from publisher.db import deployments, instances, keys, services
 from publisher.db.control import Control, Transaction
 from publisher.db.services import Service
+from publisher.db.touched import touched_since
 from publisher.deployment import Instance
 from publisher.settings import Settings
 from workstation.layout import Home
 
 
 def publish_routes(control: Control, home: Home, settings: Settings) -> int:
-    """Write HOME/run/routing.json when it would change, and return its version. Raises OSError (disk)."""
-    home.run.mkdir(parents=True, exist_ok=True)
-    file = home.run / "routing.json"
-    with _one_writer(home.run / "routing.lock"):
-        written = _written(file)
-        with control.read() as tx:
-            wanted = _routes(tx, settings)
-        if written is not None and dict(written.services) == wanted:
-            return written.version
-        with control.write() as tx:
-            version = services.next_routing_version(tx, written.version if written else 0)
-        _replace(file, RoutingTable(version, wanted).to_json())
-        return version
+    """As `RouteBook.publish`, for whoever does it once."""
+    return RouteBook(control, home, settings).publish()
+
+
+class RouteBook:
+    """The routes of all services, each built again only when a write touched its service.
+
+    Any number of books, in any number of threads and processes, may publish the same table.
+    """
+
+    def __init__(self, control: Control, home: Home, settings: Settings) -> None:
+        self._control, self._home, self._settings = control, home, settings
+        self._file = home.run / "routing.json"
+        self._seen = 0
+        self._wanted: dict[str, ServiceRoute] = {}
+        self._written: RoutingTable | None = None
+        self._stamp: _Stamp | None = None  # of the file when we wrote or read it
+
+    def publish(self) -> int:
+        """Write HOME/run/routing.json when it would change, and return its version. Raises OSError (disk)."""
+        self._home.run.mkdir(parents=True, exist_ok=True)
+        with _one_writer(self._home.run / "routing.lock"):
+            self._look()
+            if self._written is not None and dict(self._written.services) == self._wanted:
+                return self._written.version
+            with self._control.write() as tx:
+                version = services.next_routing_version(tx, self._written.version if self._written else 0)
+            table = RoutingTable(version, dict(self._wanted))
+            _replace(self._file, table.to_json())
+            self._written, self._stamp = table, _stamp(self._file)
+            return version
+
+    @property
+    def current(self) -> bool:
+        """Whether the file is as this book left it; without a look at the database."""
+        return self._stamp is not None and _stamp(self._file) == self._stamp
+
+    def _look(self) -> None:
+        if not self.current:
+            self._stamp = _stamp(self._file)
+            self._written = _written(self._file)
+        with self._control.read() as tx:
+            self._seen, touched = touched_since(tx, self._seen)
+            if touched:
+                self._wanted |= _routes(tx, self._settings, touched)
 
 
 def accepts(instance: Instance, service: Service) -> bool:
@@ -48,16 +81,19 @@ def accepts(instance: Instance, service: Service) -> bool:
     return serving and instance.healthy and not instance.gone and instance.drain_since is None
 
 
-def _routes(tx: Transaction, settings: Settings) -> dict[str, ServiceRoute]:
+def _routes(tx: Transaction, settings: Settings, ids: Collection[int]) -> dict[str, ServiceRoute]:
     tokens, active = keys.live_hashes(tx), deployments.unfinished_by_service(tx)
+    one = next(iter(ids)) if len(ids) == 1 else None
     by_service: dict[str, list[Instance]] = {}
-    for instance in instances.live(tx):
+    for instance in instances.live(tx, one):
         by_service.setdefault(instance.service, []).append(instance)
+    found = (services.numbered(tx, one),) if one is not None else services.everyone(tx)
     return {
         service.name: _route(
             tx, service, by_service.get(service.name, []), tokens, settings, busy=service.id in active
         )
-        for service in services.everyone(tx)
+        for service in found
+        if service.id in ids
     }
 
 
@@ -111,6 +147,17 @@ def configuration_in_force(tx: Transaction, service: Service) -> Configuration:
     launched = serving_configuration(tx, service)
     current = services.configuration(tx, service.id, service.configuration_version)
     return launched.with_platform_of(read_configuration(current))
+
+
+_Stamp = tuple[int, int, int]
+
+
+def _stamp(file: Path) -> _Stamp | None:
+    try:
+        facts = file.stat()
+    except FileNotFoundError:
+        return None
+    return facts.st_ino, facts.st_mtime_ns, facts.st_size
 
 
 def _written(file: Path) -> RoutingTable | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -67,8 +67,11 @@ class RoutingTable:
     services: Mapping[str, ServiceRoute] = field(default_factory=lambda: MappingProxyType({}))
 
     def to_json(self) -> str:
-        services = {name: _document(route) for name, route in self.services.items()}
-        return json.dumps({"format": FORMAT, "version": self.version, "services": services}, indent=1)
+        """One service a line."""
+        lines = ",\n".join(
+            f" {json.dumps(name)}: {json.dumps(_document(route))}" for name, route in self.services.items()
+        )
+        return f'{{"format": {FORMAT}, "version": {self.version}, "services": {{\n{lines}\n}}}}\n'
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,9 @@ def read_table(text: str | bytes) -> tuple[RoutingTable, tuple[DroppedEntry, ...
 
 
 def _document(route: ServiceRoute) -> dict[str, Any]:
-    document = asdict(route)
+    # Not asdict, which copies deeply: a table may name ten thousand instances.
+    document = {**vars(route), "instances": [vars(one) for one in route.instances]}
+    document["tokens"] = [vars(one) for one in route.tokens]
     if not route.sleeps:
         del document["sleeps"]  # a gateway of before this field goes on reading all others
     return document

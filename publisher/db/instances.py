@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import Select, func, or_, select
 
 from online_runtime.instance.spec import InstanceState
 from publisher.db import moments
@@ -16,6 +16,13 @@ from publisher.db.tables import DeploymentRow, InstanceRow, ServiceRow
 from publisher.deployment import Instance
 from publisher.drivers.contract import Presence
 from publisher.errors import InstanceNotFound
+
+# With the two names that an instance is told with, in one query however many there are.
+_ALL = (
+    select(InstanceRow, ServiceRow.name, DeploymentRow.number)
+    .join(ServiceRow, ServiceRow.id == InstanceRow.service_id)
+    .join(DeploymentRow, DeploymentRow.id == InstanceRow.deployment_id)
+)
 
 
 @dataclass(frozen=True)
@@ -57,58 +64,57 @@ def create(tx: Transaction, birth: Birth, now: datetime) -> Instance:
     tx.add(row)
     tx.flush()
     moments.born(tx, row)
-    return _instance(tx, row)
+    return _of(row, tx.get_one(ServiceRow, row.service_id).name, deployment.number)
 
 
 def read(tx: Transaction, instance_id: str) -> Instance:
     """The instance of that id, live or stopped."""
-    return _instance(tx, tx.get_one(InstanceRow, instance_id))
+    return _one(tx, _ALL.where(InstanceRow.id == instance_id))
 
 
 def of_service_by_id(tx: Transaction, service_id: int, service: str, instance_id: str) -> Instance:
     """Raises InstanceNotFound when the service has no such instance."""
-    row = tx.get(InstanceRow, instance_id)
-    if row is None or row.service_id != service_id:
+    found = _many(tx, _ALL.where(InstanceRow.id == instance_id, InstanceRow.service_id == service_id))
+    if not found:
         raise InstanceNotFound(service, instance_id)
-    return _instance(tx, row)
+    return found[0]
 
 
 def live(tx: Transaction, service_id: int | None = None) -> tuple[Instance, ...]:
     """All instances that hold a slot, of one service or of all."""
-    query = select(InstanceRow).where(InstanceRow.stopped_at.is_(None)).order_by(InstanceRow.created_at)
+    query = _ALL.where(InstanceRow.stopped_at.is_(None)).order_by(InstanceRow.created_at)
     if service_id is not None:
         query = query.where(InstanceRow.service_id == service_id)
-    return tuple(_instance(tx, row) for row in tx.scalars(query))
+    return _many(tx, query)
 
 
 def of_service(tx: Transaction, service_id: int, limit: int = 100) -> tuple[Instance, ...]:
     """The instances of a service, newest first, stopped ones too."""
-    query = select(InstanceRow).where(InstanceRow.service_id == service_id)
-    rows = tx.scalars(query.order_by(InstanceRow.created_at.desc()).limit(limit))
-    return tuple(_instance(tx, row) for row in rows)
+    query = _ALL.where(InstanceRow.service_id == service_id)
+    return _many(tx, query.order_by(InstanceRow.created_at.desc()).limit(limit))
 
 
 def alive_within(tx: Transaction, service_id: int, first: datetime, before: datetime) -> tuple[Instance, ...]:
     """The instances of a service that held a slot at any time from `first` on and before `before`."""
-    query = select(InstanceRow).where(
+    query = _ALL.where(
         InstanceRow.service_id == service_id,
         InstanceRow.created_at < before,
         or_(InstanceRow.stopped_at.is_(None), InstanceRow.stopped_at >= first),
     )
-    return tuple(_instance(tx, row) for row in tx.scalars(query))
+    return _many(tx, query)
 
 
 def of_deployment(tx: Transaction, deployment_id: int) -> tuple[Instance, ...]:
     """All instances that a deployment started, in their order."""
-    query = select(InstanceRow).where(InstanceRow.deployment_id == deployment_id)
-    return tuple(_instance(tx, row) for row in tx.scalars(query.order_by(InstanceRow.ordinal)))
+    query = _ALL.where(InstanceRow.deployment_id == deployment_id)
+    return _many(tx, query.order_by(InstanceRow.ordinal))
 
 
 def numbered(tx: Transaction, deployment_id: int, ordinal: int) -> Instance | None:
     """Instance `ordinal` of a deployment, when its row is there."""
     where = (InstanceRow.deployment_id == deployment_id, InstanceRow.ordinal == ordinal)
-    row = tx.scalar(select(InstanceRow).where(*where))
-    return None if row is None else _instance(tx, row)
+    found = _many(tx, _ALL.where(*where))
+    return found[0] if found else None
 
 
 def next_ordinal(tx: Transaction, deployment_id: int) -> int:
@@ -154,12 +160,21 @@ def change(tx: Transaction, instance_ids: Iterable[str], **values: Any) -> None:
     tx.flush()
 
 
-def _instance(tx: Transaction, row: InstanceRow) -> Instance:
+def _many(tx: Transaction, query: Select[InstanceRow, str, int]) -> tuple[Instance, ...]:
+    return tuple(_of(row, service, number) for row, service, number in tx.execute(query))
+
+
+def _one(tx: Transaction, query: Select[InstanceRow, str, int]) -> Instance:
+    row, service, number = tx.execute(query).one()
+    return _of(row, service, number)
+
+
+def _of(row: InstanceRow, service: str, deployment_number: int) -> Instance:
     return Instance(
         id=row.id,
-        service=tx.get_one(ServiceRow, row.service_id).name,
+        service=service,
         deployment_id=row.deployment_id,
-        deployment_number=tx.get_one(DeploymentRow, row.deployment_id).number,
+        deployment_number=deployment_number,
         ordinal=row.ordinal,
         slot=row.slot,
         gpu=row.gpu,
