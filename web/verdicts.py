@@ -43,6 +43,7 @@ EXIT_CODES: Mapping[int, str] = {
 _TABLE: Mapping[Verdict, Mapping[str, str]] = {
     Verdict(500, BUG): {
         "snapshotter.transfer.errors": "TransferError",
+        "workstation.saved_workflows.errors": "SavedWorkflowError",
         "workstation.errors": "WorkstationError EngineError PluginError DependencyError WorkflowError",
         "snapshotter.errors": "SnapshotterError ForkFailed",
         "snapshotter.copying": "Changed Unreadable",
@@ -60,6 +61,7 @@ _TABLE: Mapping[Verdict, Mapping[str, str]] = {
         "online_runtime.gateway.errors": "BadPath PromptInvalid JobsQueryRefused",
     },
     Verdict(422, BAD_INPUT): {
+        "workstation.saved_workflows.errors": "BadWorkflowName NotExportable",
         "snapshotter.transfer.errors": "ArchiveRefused UrlUnusable",
         "workstation.errors": "BadName BadPluginName PluginSourceUnusable RefNotFound ArchiveRefused "
         "EngineSourceUnusable RequirementsUnreadable NotJson UiFormatWorkflow EmptyWorkflow HomeUnreadable",
@@ -74,6 +76,7 @@ _TABLE: Mapping[Verdict, Mapping[str, str]] = {
         "web.errors": "BodyTooLarge CallTooLarge",
     },
     Verdict(404, NOT_FOUND): {
+        "workstation.saved_workflows.errors": "WorkflowNotFound",
         "web.editor.errors": "TemplateNotFound",
         "workstation.errors": "ProjectNotFound BaseNotFound PluginNotFound PackageNotInstalled",
         "snapshotter.errors": "SnapshotNotFound",

@@ -28,6 +28,7 @@ from web.api import (
     snapshot_transfer,
     snapshots,
     tokens,
+    workflows,
     workstations,
 )
 from web.api.answers import answer_errors
@@ -47,6 +48,7 @@ NOUNS = (
     dependencies,
     models,
     workstations,
+    workflows,
     snapshot_transfer,
     snapshots,
     deployments,

@@ -25,6 +25,7 @@ from web.cli import (
     service,
     snapshot,
     up,
+    workflow,
     workstation,
 )
 
@@ -40,7 +41,7 @@ app = typer.Typer(
 )
 up.add_to(app)
 demo.add_to(app)
-for noun in (base, project, plugin, deps, model, workstation, snapshot):
+for noun in (base, project, plugin, deps, model, workstation, workflow, snapshot):
     noun.add_to(app)
 deploy.add_to(app)
 for noun in (deployment, service, instance, account):

@@ -50,6 +50,29 @@ def read_file(path: Path) -> bytes:
         raise FileUnreadable(path, problem.strerror or str(problem)) from problem
 
 
+def read_document(path: Path) -> dict[str, Any]:
+    """A file that holds a JSON object. Raises FileUnreadable, NotJson."""
+    import json
+
+    from workstation.errors import NotJson
+
+    try:
+        found = json.loads(read_file(path))
+    except (ValueError, RecursionError) as problem:
+        raise NotJson(str(problem)) from problem
+    if not isinstance(found, dict):
+        raise NotJson("it is no JSON object")
+    return found
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write a file that was named on the command line. Raises FileUnreadable."""
+    try:
+        path.write_text(text + "\n", encoding="utf-8")
+    except OSError as problem:
+        raise FileUnreadable(path, problem.strerror or str(problem)) from problem
+
+
 def pairs(texts: list[str], what: str) -> Mapping[str, Any]:
     """`name=value` texts as a mapping; a value is read as JSON where it is JSON. Raises RequestRefused."""
     import json

@@ -108,12 +108,23 @@ def url(project: ProjectArgument, home: HomeOption = None, as_json: JsonOption =
 
 
 @app.command("open")
-def open_browser(project: ProjectArgument, home: HomeOption = None) -> None:
-    """Open the engine's address in the browser."""
-    from web.cli.opening import known_project, opened
-    from web.workstations import engine_url
+def open_editor(
+    project: ProjectArgument,
+    browser: Annotated[
+        bool, typer.Option("--browser/--no-browser", help="Open it, or print the address only.")
+    ] = True,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print the address of the project's graph editor and open it in the browser. `up` must run."""
+    from web.cli.opening import opened
+    from web.cli.output import show
+    from web.workflows import editor_url
 
-    typer.launch(engine_url(known_project(opened(home), project)))
+    found = editor_url(opened(home), project)
+    show({"url": found}, found, as_json=as_json)
+    if browser and not as_json:
+        typer.launch(found)
 
 
 @app.command("run")

@@ -39,6 +39,7 @@ admin      DELETE  /api/v1/projects/{project}                                   
 developer  POST    /api/v1/projects/{project}/workstation/start                    workstation.start
 developer  POST    /api/v1/projects/{project}/workstation/stop                     workstation.stop
 developer  POST    /api/v1/projects/{project}/workstation/restart                  workstation.restart
+developer  PUT     /api/v1/projects/{project}/workflows/{rest:path}                workflow.save
 developer  POST    /api/v1/projects/{project}/plugins                              plugin.install
 developer  POST    /api/v1/projects/{project}/plugins/{plugin}/update              plugin.update
 developer  POST    /api/v1/projects/{project}/plugins/{plugin}/{change}            plugin.change
