@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from web.supervisor.identity import Identity, identity_of
 
 PAUSES_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 SETTLED_SECONDS = 60.0  # a child that ran this long starts its pauses anew
-LOG_BYTES = 10 * 1024 * 1024  # a log longer than this at a start is put aside once
+LOG_BYTES = 10 * 1024 * 1024  # a longer log is put aside, so that there are two of about this size at most
 PR_SET_PDEATHSIG = 1
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -66,6 +67,7 @@ class Child:
 
     def keep(self, now: float) -> bool:
         """Start it again when it has died and its pause is over. True when it was started."""
+        _put_aside(self.log)
         if self.alive:
             return False
         if self._next_start == 0.0:
@@ -133,5 +135,10 @@ def _die_with(parent: int) -> Callable[[], None]:
 
 
 def _put_aside(log: Path) -> None:
+    """Copied and emptied, not renamed: whoever writes to it has it open for appending, and goes on with it.
+
+    What is written between the two is lost, which is a line or none.
+    """
     if log.exists() and log.stat().st_size > LOG_BYTES:
-        log.replace(log.with_suffix(".log.1"))
+        shutil.copyfile(log, log.with_suffix(".log.1"))
+        os.truncate(log, 0)
