@@ -55,7 +55,6 @@ def draw_phases(phases: Sequence[Phase]) -> Element:
         for one in phases:
             here = {"aria_current": "step"} if one.mood == "now" else {}
             with tag("li", "", f"sf-phase sf-phase-{one.mood}", data_phase=one.state, **here):
-                tag("span", "", "sf-phase-mark", aria_hidden="true")
                 tag("span", say(f"state.{one.state}"))
                 tag("span", say(f"phases.{one.mood}"), "sf-hidden")
                 with tag("span", "", "sf-quiet sf-number"):

@@ -65,7 +65,7 @@ def draw_sides(sides: Sides) -> Element:
 
 def _state(one: Instance) -> tuple[str, datetime | None]:
     if not one.live:
-        return ("failed" if one.failed_at is not None or one.gone else "stopped"), one.stopped_at
+        return ("failed" if one.failed_at is not None else "stopped"), one.stopped_at
     if one.gone:
         return "failed", one.observed_at
     if one.drain_since is not None:
