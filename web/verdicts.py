@@ -44,6 +44,7 @@ _TABLE: Mapping[Verdict, Mapping[str, str]] = {
     Verdict(500, BUG): {
         "snapshotter.transfer.errors": "TransferError",
         "workstation.saved_workflows.errors": "SavedWorkflowError",
+        "workstation.arrivals.errors": "ArrivalError",
         "workstation.errors": "WorkstationError EngineError PluginError DependencyError WorkflowError",
         "snapshotter.errors": "SnapshotterError ForkFailed",
         "snapshotter.copying": "Changed Unreadable",
@@ -63,6 +64,7 @@ _TABLE: Mapping[Verdict, Mapping[str, str]] = {
     Verdict(422, BAD_INPUT): {
         "workstation.saved_workflows.errors": "BadWorkflowName NotExportable",
         "snapshotter.transfer.errors": "ArchiveRefused UrlUnusable",
+        "workstation.arrivals.errors": "ModelNameUnusable PartTooLong ModelBytesWrong",
         "workstation.errors": "BadName BadPluginName PluginSourceUnusable RefNotFound ArchiveRefused "
         "EngineSourceUnusable RequirementsUnreadable NotJson UiFormatWorkflow EmptyWorkflow HomeUnreadable",
         "snapshotter.errors": "AmbiguousSnapshot",
@@ -89,6 +91,7 @@ _TABLE: Mapping[Verdict, Mapping[str, str]] = {
     Verdict(422, NOT_FOUND): {"web.errors": "ModelsMissing"},
     Verdict(409, CONFLICT): {
         "snapshotter.transfer.errors": "TransferInProgress TargetOccupied",
+        "workstation.arrivals.errors": "ModelExists ArrivalInProgress PartElsewhere",
         "workstation.errors": "OverlayRefused ProjectExists ProjectBusy ProjectRunning PluginExists",
         "snapshotter.errors": "FreezeInProgress WorkstationRuns SnapshotNeeded StoreBusy",
         "online_runtime.instance.errors": "AlreadyRunning SecretsNotHanded",
@@ -127,17 +130,19 @@ _TABLE: Mapping[Verdict, Mapping[str, str]] = {
     Verdict(503, OUTSIDE): {"publisher.errors": "ControlUnreachable"},
     Verdict(502, OUTSIDE): {
         "snapshotter.transfer.errors": "UrlFailed",
+        "workstation.arrivals.errors": "DownloadFailed DownloadCutOff",
         "workstation.errors": "CloneFailed",
         "online_runtime.gateway.errors": "InstanceUnreachable InstanceAnswerBroken",
     },
     Verdict(507, OUTSIDE): {
         "snapshotter.errors": "StoreFull NoSyncfs NoRoomToRestore",
+        "workstation.arrivals.errors": "NoRoomForModel",
         "snapshotter.transfer.errors": "TransferFull",
     },
     Verdict(500, DAMAGED): {
         "snapshotter.transfer.errors": "ArchiveTooNew ArchiveDamaged UrlTooNew UrlIncomplete",
         "workstation.errors": "HomeTooNew ProjectTooNew ProjectUnreadable BaseUnusable EngineMissing",
-        "snapshotter.errors": "StoreTooNew ObjectMissing ObjectDamaged TreeMalformed ManifestTooNew "
+        "snapshotter.errors": "SnapshotDamaged StoreTooNew ObjectMissing ObjectDamaged TreeMalformed ManifestTooNew "
         "ManifestDamaged NotCollectable",
         "online_runtime.instance.errors": "SpecTooNew SpecUnreadable ViewMissing PlaceMissing BaseChanged",
         "online_runtime.jobs.errors": "JobsDatabaseTooNew DatabaseNotSupported",

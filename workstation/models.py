@@ -183,6 +183,11 @@ def _walk(models: Path) -> Iterator[ModelFile]:
                     yield _model(kind, Path(folder) / name)
 
 
+def model_at(home: Home, kind: str, path: Path) -> ModelFile:
+    """The model at `path` below the folder of `kind`. Raises OSError."""
+    return _model(home.models / kind, path)
+
+
 def _model(kind: Path, path: Path) -> ModelFile:
     facts = path.stat()
     modified = datetime.fromtimestamp(facts.st_mtime, UTC)

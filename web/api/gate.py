@@ -27,6 +27,8 @@ from web.signin.cookie import session_in
 from web.signin.rights import READING, Right, allows, right_for
 
 BODY_LIMIT_BYTES = 32 * 1024 * 1024
+MODEL_FILES = "/api/v1/models/files/"
+MODEL_PART_LIMIT_BYTES = 1024**3  # written as it comes; larger models come in parts
 # Say nothing about the platform's content: whether it serves, the sign-in page, and files of our packages.
 OPEN = re.compile(
     r"/healthz|/readyz|/signin|/favicon\.ico|/console/[\w.]+"
@@ -187,6 +189,8 @@ def _address(scope: Scope) -> str:
 
 
 def _limit_of(scope: Scope) -> int:
+    if scope["path"].startswith(MODEL_FILES):
+        return MODEL_PART_LIMIT_BYTES
     return UPLOAD_LIMIT_BYTES if EDITOR.match(scope["path"]) else BODY_LIMIT_BYTES
 
 

@@ -26,25 +26,57 @@ def list_all(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the models with their kinds and sizes."""
+    """List the models with their kinds, their sizes, and the saved workflows that name them."""
     from web.cli.opening import opened
     from web.cli.output import size, table
+    from web.plain import plain
+    from workstation.model_use import used_by
     from workstation.models import list_models
 
     here = opened(home)
     found = [model for model in list_models(here.home) if kind in (None, model.kind)]
-    rows = [(model.kind, model.name, size(model.size_bytes), model.modified_at) for model in found]
-    none = f"No models yet: put weights into the folders of {here.home.models}"
-    table(found, ("KIND", "NAME", "SIZE", "MODIFIED"), rows, as_json=as_json, none=none)
+    used = used_by(here.home, found)
+    rows = [
+        (one.kind, one.name, size(one.size_bytes), one.modified_at, _some(used.get((one.kind, one.name), [])))
+        for one in found
+    ]
+    values = [{**plain(one), "used_by": used.get((one.kind, one.name), [])} for one in found]
+    none = f"No models yet: stillframe model add URL --kind KIND, or put weights below {here.home.models}"
+    table(values, ("KIND", "NAME", "SIZE", "MODIFIED", "USED BY"), rows, as_json=as_json, none=none)
+
+
+@app.command("add")
+def add(
+    source: Annotated[str, typer.Argument(help="An http, https or file URL, or a path.")],
+    kind: Annotated[str, typer.Option(help="The kind, such as checkpoints; see: stillframe model kinds.")],
+    name: Annotated[str | None, typer.Option(help="Name below the kind's folder; else the source's.")] = None,
+    sha256: Annotated[str | None, typer.Option(help="What the bytes must be; else nothing is kept.")] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Put it in the place of another file.")] = False,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring a model into the shared folder. What was cut off goes on when the command is repeated."""
+    from web.cli.opening import opened
+    from web.cli.output import show, size
+    from workstation.arrivals.download import add_model
+
+    here = opened(home)
+    digest = sha256.lower() if sha256 else None
+    done = add_model(here.home, kind, source, name=name, sha256=digest, replace_it=replace)
+    show(done, f"{done.kind}/{done.name} is there: {size(done.size_bytes)}.", as_json=as_json)
 
 
 @app.command("kinds")
-def kinds(as_json: JsonOption = False) -> None:
-    """List the kinds of models: the folder of each and what it is for."""
-    from web.cli.output import table
-    from workstation.models import KINDS
+def kinds(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """List the kinds of models: the folder of each, what it is for, and what lies in it."""
+    from web.cli.opening import opened
+    from web.cli.output import size, table
+    from workstation.model_use import kinds_in_use
+    from workstation.models import list_models
 
-    table(dict(KINDS), ("FOLDER", "FOR"), list(KINDS.items()), as_json=as_json, none="No kinds.")
+    found = kinds_in_use(list_models(opened(home).home))
+    rows = [(one.kind, one.purpose, one.models, size(one.size_bytes)) for one in found]
+    table(found, ("FOLDER", "FOR", "MODELS", "SIZE"), rows, as_json=as_json, none="No kinds.")
 
 
 @app.command("missing")
@@ -65,3 +97,8 @@ def missing(
     table(found, ("KIND", "MISSING", "PUT IT INTO"), rows, as_json=as_json, none="Every model is there.")
     if found:
         raise typer.Exit(NOT_FOUND)
+
+
+def _some(names: list[str]) -> str:
+    """The first of them, and how many more there are."""
+    return "" if not names else names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"

@@ -41,6 +41,7 @@ developer  POST    /api/v1/projects/{project}/workstation/stop                  
 developer  POST    /api/v1/projects/{project}/workstation/restart                  workstation.restart
 developer  PUT     /api/v1/projects/{project}/workflows/{rest:path}                workflow.save
 developer  POST    /api/v1/projects/{project}/plugins                              plugin.install
+developer  POST    /api/v1/projects/{project}/plugins/scan                         -
 developer  POST    /api/v1/projects/{project}/plugins/{plugin}/update              plugin.update
 developer  POST    /api/v1/projects/{project}/plugins/{plugin}/{change}            plugin.change
 developer  DELETE  /api/v1/projects/{project}/plugins/{plugin}                     plugin.remove
@@ -48,6 +49,8 @@ developer  POST    /api/v1/projects/{project}/dependencies                      
 viewer     POST    /api/v1/projects/{project}/dependencies/plan                    -
 developer  DELETE  /api/v1/projects/{project}/dependencies/{package}               dependency.remove
 viewer     POST    /api/v1/models/missing                                          -
+developer  PUT     /api/v1/models/files/{rest:path}                                model.upload
+developer  DELETE  /api/v1/models/uploads/{rest:path}                              model.give-up-upload
 
 developer  POST    /api/v1/projects/{project}/snapshots                            snapshot.freeze
 developer  POST    /api/v1/projects/{project}/snapshots/{snapshot}/verify          snapshot.verify

@@ -74,7 +74,7 @@ def read_surface(engine: Path) -> Surface:
             continue
         tree = ast.parse(file.read_bytes())
         names[module] = frozenset(_defined(tree) | _text_table(tree))
-        if any(isinstance(node, ast.FunctionDef) and node.name == "__getattr__" for node in tree.body):
+        if _answers_any_name(tree):
             opened.add(module)
     for module in list(names):
         parent, _, child = module.rpartition(".")
@@ -91,6 +91,15 @@ def read_surface(engine: Path) -> Surface:
 def _module_name(relative: Path) -> str:
     parts = list(relative.with_suffix("").parts)
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _answers_any_name(tree: ast.Module) -> bool:
+    """Whether the module's `__getattr__` gives placeholders rather than errors."""
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.name == "__getattr__":
+            names = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+            return bool(names & {"placeholder", "importlib"})
+    return False
 
 
 def _defined(tree: ast.Module) -> set[str]:

@@ -39,6 +39,7 @@ def scanned(folder: Path, surface: Surface, source: str, **more: str) -> PluginS
         ("comfy_api.latest.io.Image.Input", Presence.PRESENT),
         ("folder_paths.get_filename_list", Presence.PRESENT),
         ("node_helpers.no_such_function", Presence.ABSENT),
+        ("folder_paths.no_such_function", Presence.ABSENT),
         ("nodes.SaveImage", Presence.PRESENT),
         ("nodes.UNETLoader", Presence.PLACEHOLDER),
         ("nodes.SomebodyElses", Presence.ABSENT),
