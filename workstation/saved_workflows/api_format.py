@@ -89,7 +89,7 @@ def _source(graph: _Graph, link: Any, wanted: Any) -> Source | None:
 
 
 def _passed_through(node: Node, output: int, wanted: Any) -> Any:
-    """The link of the input that a bypassed node gives for one of its outputs: of its place, else its type."""
+    """The link of the input that a bypassed node gives for one of its outputs: same place, else type."""
     slots = list(node.get("inputs") or ())
     outputs = list(node.get("outputs") or ())
     kind = outputs[output].get("type") if output < len(outputs) else wanted
