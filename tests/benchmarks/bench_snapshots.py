@@ -1,25 +1,25 @@
-"""What freezing, giving back, verifying and comparing cost on a generated workstation, beside other tools.
+"""What freezing, giving back, verifying, comparing and carrying cost on a generated workstation, beside other
+tools.
 
-python tests/benchmarks/bench_snapshots.py                 72,000 files, 5 GB; needs 20 GB of disk for a while
+python tests/benchmarks/bench_snapshots.py                 72,000 files, 5 GB; needs 25 GB of disk for a while
 python tests/benchmarks/bench_snapshots.py --files 10000   the same shape, smaller
 python tests/benchmarks/bench_snapshots.py --growth        how each figure grows from 10,000 to 200,000 files
+python tests/benchmarks/bench_snapshots.py --growth 10000 30000   with other numbers of files
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import resource
 import shutil
-import statistics
-import sys
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from generated_workstation import FULL_FILES, PLUGINS, Shape, change_a_little, generate
+from snapshot_figures import Cost, Figures, forget_peak, peak_mib
 from snapshot_peers import Peer, peers
 
 from snapshotter.backends.store_mode import store_mode
@@ -30,63 +30,35 @@ from snapshotter.manifest import Snapshot
 from snapshotter.materialise import view_of
 from snapshotter.objects import Store
 from snapshotter.rules import ComponentSource
+from snapshotter.transfer.archive_in import import_snapshot
+from snapshotter.transfer.archive_out import export_snapshot
 from snapshotter.verify import verify
 
 SMALL_CHANGES = 9  # With the first freeze: ten snapshots.
 REPEATS = 5
 FEWEST_FILES = 1_000
 GROWTH = (10_000, 40_000, 100_000, 200_000)
+GROWING = ("first", "no change", "small change", "materialise", "verify", "diff", "export", "import")
 
 
-@dataclass(frozen=True)
-class Cost:
-    """What one thing cost: wall clock, and the processor time of all processes that took part."""
-
-    wall: float
-    cpu: float
-
-    def __str__(self) -> str:
-        return f"{self.wall:.3g} s ({self.cpu:.2g})"
-
-
-@dataclass
-class Figures:
-    """Everything that was measured of one tool; what it does not do is missing."""
-
-    costs: dict[str, list[Cost]] = field(default_factory=dict)
-    disk_ratio: float = 0.0
-    peak_mib: float = 0.0
-
-    def measure(self, what: str, action: Callable[[], object]) -> None:
-        """Do it once more and remember what it cost."""
-        before, started = processor_seconds(), time.perf_counter()
-        action()
-        cost = Cost(time.perf_counter() - started, processor_seconds() - before)
-        self.costs.setdefault(what, []).append(cost)
-
-    def median(self, what: str) -> Cost:
-        costs = self.costs[what]
-        return Cost(statistics.median(c.wall for c in costs), statistics.median(c.cpu for c in costs))
-
-    def cell(self, what: str) -> str:
-        return str(self.median(what)) if what in self.costs else "-"
-
-
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--files", type=int, default=FULL_FILES)
     parser.add_argument("--where", type=Path, default=None, help="a folder on the disk to measure")
-    parser.add_argument("--growth", action="store_true", help="several sizes, without large files or peers")
+    parser.add_argument(
+        "--growth", type=int, nargs="*", metavar="FILES", help="several sizes, without large files or peers"
+    )
     parser.add_argument("--no-peers", action="store_true", help="only our own figures")
-    arguments = parser.parse_args()
-    if arguments.files < FEWEST_FILES:
+    arguments = parser.parse_args(words)
+    sizes = arguments.growth or GROWTH
+    if min(arguments.files, *sizes) < FEWEST_FILES:
         parser.error(f"fewer than {FEWEST_FILES} files have not the shape of a workstation")
     folder = Path(tempfile.mkdtemp(prefix="bench-snapshots-", dir=arguments.where))
     try:
-        if arguments.growth:
-            show_growth(folder)
+        if arguments.growth is not None:
+            show_growth(folder, sizes)
         else:
             show_one(folder, arguments.files, [] if arguments.no_peers else peers(folder))
     finally:
@@ -130,6 +102,7 @@ def measure_ours(folder: Path, workstation: Path) -> Figures:
         where = folder / "snapshots", workstation
         return freeze(store, "bench", *where, sources, {}, verify_content=verify_content)
 
+    forget_peak()
     warm(workstation)
     figures.measure("first", lambda: frozen.append(run().snapshot))
     first_bytes = disk_bytes(store)
@@ -142,16 +115,29 @@ def measure_ours(folder: Path, workstation: Path) -> Figures:
     figures.disk_ratio = disk_bytes(store) / first_bytes
     figures.measure("materialise", lambda: view_of(store, frozen[0]))
     figures.measure("materialise after a small change", lambda: view_of(store, frozen[1]))
-    figures.peak_mib = peak_mib()
     for _ in range(REPEATS):
         figures.measure("next instance", lambda: view_of(store, frozen[0]))
         figures.measure("diff", lambda: diff(store, frozen[0], frozen[-1]))
     warm(store.root / "objects")
-    figures.measure("verify", lambda: verify(store, frozen[0]))
+    for _ in range(REPEATS):
+        figures.measure("verify", lambda: verify(store, frozen[0]))
     warm(workstation)
     figures.measure("verify content", lambda: run(verify_content=True))
+    figures.peak_mib = peak_mib()
+    carry(figures, folder, store, frozen[0])
     shutil.rmtree(store.root)
     return figures
+
+
+def carry(figures: Figures, folder: Path, store: Store, snapshot: Snapshot) -> None:
+    """Export a snapshot and import it into a home that has none of its bytes."""
+    file, arrived = folder / "exported", folder / "arrived"
+    figures.measure_transfer("export", lambda: export_snapshot(store, snapshot, file))
+    figures.size_bytes, figures.export_bytes = snapshot.size_bytes, file.stat().st_size
+    new, snapshots = Store(arrived / "store"), arrived / "snapshots"
+    figures.measure_transfer("import", lambda: import_snapshot(new, snapshots, file, project="bench"))
+    file.unlink()
+    shutil.rmtree(arrived)
 
 
 def measure_peer(peer: Peer, workstation: Path) -> Figures:
@@ -185,8 +171,14 @@ def show_claims(ours: Figures) -> None:
         show_claim(what, ours.cell(what), f"{seconds:g} s", ours.median(what).wall <= seconds)
     show_claim("disk of ten snapshots", f"{ours.disk_ratio:.4f} of one", "1.02", ours.disk_ratio <= 1.02)
     show_claim("peak memory, a process", f"{ours.peak_mib:.0f} MiB", "200 MiB", ours.peak_mib <= 200)
+    for what, mib in ours.transfer_peaks_mib.items():
+        show_claim(f"peak memory of an {what}", f"{mib:.0f} MiB", "200 MiB", mib <= 200)
     for what in ("materialise after a small change", "verify content"):
         print(f"| {what} | {ours.cell(what)} | | |")
+    for what in ours.transfer_peaks_mib:
+        speed = ours.size_bytes / 1e6 / ours.median(what).wall
+        print(f"| {what} | {ours.cell(what)}, {speed:.0f} MB/s | | |")
+    print(f"| size of the export | {ours.export_bytes / ours.size_bytes:.2f} of the bytes | | |")
 
 
 def show_claim(what: str, measured: str, target: str, reached: bool) -> None:
@@ -206,22 +198,36 @@ def show_ratios(rows: dict[str, Figures]) -> None:
 def ratio(row: Figures, ours: Figures, what: str) -> str:
     if what not in row.costs:
         return "-"
-    theirs, mine = row.median(what), ours.median(what)
-    return f"{theirs.wall / mine.wall:.1f} ({theirs.cpu / mine.cpu:.1f})"
+    return times(row.median(what), ours.median(what))
 
 
-def show_growth(folder: Path) -> None:
-    kinds = ("first", "no change", "small change", "materialise", "verify", "diff")
+def times(much: Cost, little: Cost) -> str:
+    """How many times the one is the other."""
+    return f"{much.wall / little.wall:.1f} ({much.cpu / little.cpu:.1f})"
+
+
+def show_growth(folder: Path, sizes: Sequence[int]) -> None:
     print("Without large files. Wall clock, in brackets the processor seconds of all processes.\n")
-    print(f"| files | GB | {' | '.join(kinds)} | peak MiB |\n|{'---|' * (len(kinds) + 3)}")
-    for files in GROWTH:
+    print(f"| files | GB | {' | '.join(GROWING)} | peak MiB |\n|{'---|' * (len(GROWING) + 3)}")
+    rows: list[tuple[Shape, Figures]] = []
+    for files in sizes:
         here = folder / str(files)
         shape: Shape = generate(here / "workstation", files, large=False)
         ours = measure_ours(here, here / "workstation")
-        cells = " | ".join(ours.cell(what) for what in kinds)
-        print(f"| {files} | {shape.size_bytes / 1e9:.1f} | {cells} | {ours.peak_mib:.0f} |")
-        sys.stdout.flush()
+        rows.append((shape, ours))
+        cells = " | ".join(ours.cell(what) for what in GROWING)
+        size = f"{shape.size_bytes / 1e9:.1f}"
+        print(f"| {shape.files} | {size} | {cells} | {ours.peak_mib:.0f} |", flush=True)
         shutil.rmtree(here)
+    for before, after in pairwise(rows):
+        show_step(*before, *after)
+
+
+def show_step(before: Shape, few: Figures, after: Shape, many: Figures) -> None:
+    """How many times more each figure is than at the size before."""
+    grown = [times(many.median(what), few.median(what)) for what in GROWING]
+    sizes = f"{after.files / before.files:.1f} times | {after.size_bytes / before.size_bytes:.1f}"
+    print(f"| {sizes} | {' | '.join(grown)} | {many.peak_mib / few.peak_mib:.1f} |")
 
 
 def sources_of(workstation: Path) -> list[ComponentSource]:
@@ -255,16 +261,6 @@ def disk_bytes(store: Store) -> int:
         for folder in (store.root, store.root.parent / "snapshots")
         for path in folder.rglob("*")
     )
-
-
-def processor_seconds() -> float:
-    found = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(usage.ru_utime + usage.ru_stime for usage in found)
-
-
-def peak_mib() -> float:
-    found = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return max(usage.ru_maxrss for usage in found) / 1024
 
 
 if __name__ == "__main__":
