@@ -48,8 +48,9 @@ async def deployments(page: Page) -> None:
                 "deployments.deploy", f"/projects/{page.project}/deploy", kind="primary", icon="rocket_launch"
             )
     place = await page.live(_draw, past_of, page.project, SHOWN, on=(CONTROL,))
-    with tag("div", "", "sf-actions sf-section"):
-        action_button("deployments.more", lambda: _more(page, place), kind="quiet")
+    if (await page.read(past_of, page.project, SHOWN)).more:
+        with tag("div", "", "sf-actions sf-section"):
+            action_button("deployments.more", lambda: _more(page, place), kind="quiet")
     await _comparison(page)
 
 
