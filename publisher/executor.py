@@ -133,7 +133,7 @@ class Executor:
     def _freeze(self, deployment: Deployment) -> Told:
         snapshots, project = self._m.snapshots, deployment.service
         reference = deployment.snapshot_reference
-        frozen = snapshots.freeze(project) if reference is None else snapshots.resolve(project, reference)
+        frozen = snapshots.freeze(project) if reference is None else snapshots.proved(project, reference)
         diff = difference_from_previous(snapshots, deployment, frozen)
         expected = expected_plugins(self._m, deployment, frozen.snapshot_id)
         with self._write() as tx:

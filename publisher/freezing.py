@@ -6,6 +6,7 @@ What goes into a snapshot of a project, and what an instance mounts of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +17,12 @@ from snapshotter.backends.contract import Sealed
 from snapshotter.catalogue import find_snapshot, list_snapshots
 from snapshotter.describe.unpublished import look
 from snapshotter.diff import SnapshotDiff, diff
+from snapshotter.errors import SnapshotDamaged
 from snapshotter.freeze import FreezeProgress, FreezeResult, freeze
 from snapshotter.manifest import Snapshot
 from snapshotter.materialise import view_of
 from snapshotter.objects import Store
+from snapshotter.verify import verify
 from workstation.digesting import start_digesting
 from workstation.layout import Home, Project
 from workstation.models import find_model, known_digest
@@ -89,6 +92,21 @@ class ProjectSnapshots:
         view_of(self._store, snapshot)
         said = f"Snapshot {snapshot.number} ({snapshot.id[:12]}) is there and whole."
         return Frozen(snapshot.id, snapshot.number, False, said)
+
+    def proved(self, project: str, reference: str) -> Frozen:
+        """Find an existing snapshot, read every byte of it again, and make its views.
+
+        Raises SnapshotDamaged, SnapshotNotFound, AmbiguousSnapshot. What is damaged is left where it lies:
+        instances may be running from it.
+        """
+        snapshot = find_snapshot(self._home.project(project).snapshots, reference)
+        report = verify(self._store, snapshot, quarantine=False)
+        if not report.ok:
+            first = str(report.damages[0])
+            raise SnapshotDamaged(project, snapshot.folder_name, len(report.damages), first)
+        found = self.resolve(project, snapshot.id)
+        said = f"{found.detail.removesuffix('.')}: {report.files_checked} files were read again."
+        return replace(found, detail=said)
 
     def view(self, project: str, snapshot_id: str) -> View:
         """The mounts of an instance of this snapshot. Raises SnapshotNotFound."""

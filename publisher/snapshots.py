@@ -49,6 +49,9 @@ class Snapshots(Protocol):
     def resolve(self, project: str, reference: str) -> Frozen:
         """The snapshot that a number, an id prefix or "latest" names, its views made."""
 
+    def proved(self, project: str, reference: str) -> Frozen:
+        """As `resolve`, after every byte of it was read again; damage is an error."""
+
     def view(self, project: str, snapshot_id: str) -> View:
         """Where its components lie, and where an instance must see them."""
 

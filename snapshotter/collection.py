@@ -5,18 +5,20 @@ when nobody else is in the store. Whoever adds or links holds the store's lock s
 object until after its manifest, so whatever is unmarked then belongs to nobody. Young objects stay all the
 same, for a writer whose lock did not reach us (a shared file system without locks).
 
-Before anything is removed the store's generation changes, so that no later freeze trusts what a scan knew of
+Before an object is removed the store's generation changes, so that no later freeze trusts what a scan knew of
 removed bytes. Views are renamed before they are taken apart. So a kill at any point leaves garbage, never a
-hole, and the next run removes the rest.
+hole, and the next run removes the rest. Nothing of it needs room: a full disk is when it is asked for.
 """
 
 from __future__ import annotations
 
+import errno
 import os
+import secrets
 import shutil
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -205,9 +207,6 @@ class _Sweep:
 
     def remove(self) -> None:
         """Remove what was found, in an order that a kill may interrupt anywhere."""
-        if self.objects or self.trees:
-            self._distrust_scans()
-        crash_point("collect-distrusted")
         for view in self.views:
             gone = view.with_name(REMOVED_VIEW + view.name)
             remove_tree(gone)
@@ -217,6 +216,9 @@ class _Sweep:
             crash_point("collect-view-removed")
         for path in self.leftovers:
             remove_tree(path)
+        if self.objects or self.trees:
+            self._distrust_scans()
+        crash_point("collect-distrusted")
         self._unlink("trees", self.trees)  # Before what they name, so that no record leads to a hole.
         self._unlink("objects", self.objects)
         crash_point("collect-swept")
@@ -230,14 +232,33 @@ class _Sweep:
     def _distrust_scans(self) -> None:
         """Begin a new generation; scans whose component is in a snapshot know nothing that goes, and stay."""
         old = self.store.generation()
-        self.store.forget_scans()
+        with self._when_full(self._overwrite_generation):
+            self.store.forget_scans()
         new = self.store.generation()
         for cache in (self.store.root / "scan").iterdir():
             known = load(cache, old)
             if WRAPPER in known and known[WRAPPER].digest in self.marks.records:
-                save(cache, new, known)
+                with self._when_full(cache.unlink):
+                    save(cache, new, known)
             else:
                 cache.unlink()
+
+    @contextmanager
+    def _when_full(self, instead: Callable[[], object]) -> Iterator[None]:
+        """Do something else, which takes no room, where the disk has none: this is what shall make some."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            instead()
+
+    def _overwrite_generation(self) -> None:
+        """In its place; whatever a power cut makes of it is another generation as well."""
+        with (self.store.root / "generation").open("r+b") as file:
+            file.write(secrets.token_bytes(16))
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def store_bytes(store: Store) -> int:

@@ -10,6 +10,7 @@ step.
     ├── StoreTooNew
     ├── ObjectMissing            bytes that a snapshot needs are not in the store
     ├── ObjectDamaged            bytes in the store are not what their name says
+    ├── SnapshotDamaged          a snapshot that was about to be used has such bytes
     ├── TreeMalformed            a directory record that does not follow the format
     ├── ManifestTooNew
     ├── ManifestDamaged
@@ -173,6 +174,22 @@ class ObjectDamaged(SnapshotterError):
         return (
             f"Object {self.name} in the store is damaged ({self.reason}): run `snapshot verify`, "
             "then freeze the workstation again."
+        )
+
+
+class SnapshotDamaged(SnapshotterError):
+    """A snapshot that somebody wants to use, some of whose bytes cannot be had as they were frozen."""
+
+    def __init__(self, project: str, snapshot: str, damaged: int, first: str) -> None:
+        super().__init__(project, snapshot, damaged, first)
+        self.project, self.snapshot, self.damaged, self.first = project, snapshot, damaged, first
+
+    def sentence(self) -> str:
+        number = self.snapshot.partition("-")[0]
+        return (
+            f"Snapshot {self.snapshot} of {self.project} is damaged in {self.damaged} places, the first: "
+            f"{self.first}. Nothing was changed: run `stillframe snapshot verify {self.project} {number} "
+            "--heal`, or take another snapshot."
         )
 
 

@@ -119,7 +119,7 @@ _TABLE: Mapping[Verdict, Mapping[str, str]] = {
         "web.errors": "PartDidNotStart DeploymentNotSucceeded DemoFailed DoorRefused",
     },
     Verdict(502, FAILED): {"web.errors": "WorkflowFailed"},
-    Verdict(410, FAILED): {"online_runtime.gateway.errors": "PromptLost OwnerGone"},
+    Verdict(410, FAILED): {"online_runtime.gateway.errors": "PromptLost PromptExpired OwnerGone"},
     Verdict(503, NOT_RUNNING): {
         "web.editor.errors": "FrontendNotInstalled EngineGone",
         "workstation.errors": "WorkstationNotRunning",
@@ -142,8 +142,8 @@ _TABLE: Mapping[Verdict, Mapping[str, str]] = {
     Verdict(500, DAMAGED): {
         "snapshotter.transfer.errors": "ArchiveTooNew ArchiveDamaged UrlTooNew UrlIncomplete",
         "workstation.errors": "HomeTooNew ProjectTooNew ProjectUnreadable BaseUnusable EngineMissing",
-        "snapshotter.errors": "SnapshotDamaged StoreTooNew ObjectMissing ObjectDamaged TreeMalformed ManifestTooNew "
-        "ManifestDamaged NotCollectable",
+        "snapshotter.errors": "SnapshotDamaged StoreTooNew ObjectMissing ObjectDamaged TreeMalformed "
+        "ManifestTooNew ManifestDamaged NotCollectable",
         "online_runtime.instance.errors": "SpecTooNew SpecUnreadable ViewMissing PlaceMissing BaseChanged",
         "online_runtime.jobs.errors": "JobsDatabaseTooNew DatabaseNotSupported",
         "publisher.errors": "ControlTooNew SecretKeyMissing SecretKeyUnusable SecretSealedOtherwise "

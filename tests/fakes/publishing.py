@@ -53,6 +53,9 @@ class FakeSnapshots:
                 return Frozen(_id(content), number, False, f"found {content}")
         raise SnapshotNotFound(reference, self._read()["known"])
 
+    def proved(self, project: str, reference: str) -> Frozen:
+        return self.resolve(project, reference)
+
     def forget(self, content: str) -> None:
         state = self._read()
         self._write({**state, "known": [c for c in state["known"] if c != content]})
@@ -125,7 +128,9 @@ class Stage:
     def __init__(self, root: Path, clock: Clock | None = None, **settings: Any) -> None:
         self.home = Home(root)
         root.mkdir(parents=True, exist_ok=True)
-        self.settings = replace(Settings(slots=4, disk_room_bytes=0, start_deadline_seconds=60, bake_seconds=10), **settings)
+        self.settings = replace(
+            Settings(slots=4, disk_room_bytes=0, start_deadline_seconds=60, bake_seconds=10), **settings
+        )
         self.clock = clock or FakeClock()
         self.control: Control = open_control(self.settings.control_database(self.home))
         self.driver = FakeDriver(root / "fake-instances")

@@ -1,4 +1,4 @@
-"""Which snapshots the online side needs, on a real control database with a fake driver."""
+"""Fault 29: which snapshots the online side needs, on a real control database with a fake driver."""
 
 from __future__ import annotations
 
