@@ -13,6 +13,7 @@ import pytest
 from tests.browser.studio import faulty_workflow, make_studio, picture_workflow
 from tests.browser.visitor import Visitor
 from tests.running_platform import Platform
+from web.editor.templates import TEMPLATES, workflow
 from workstation.layout import Project
 from workstation.process import stop_workstation
 
@@ -146,6 +147,39 @@ def test_a_saved_workflow_is_listed_after_a_reload_and_opens(
     editor.shoot(artefacts, "editor-workflows")
     listed.click()
     editor.until("window.comfyAPI.app.app.rootGraph.nodes.length === 7")
+
+
+def test_an_export_is_what_the_editor_itself_would_send(
+    editor: Visitor, platform: Platform, studio: Project, tmp_path: Path
+) -> None:
+    for template in TEMPLATES:
+        file = tmp_path / f"{template.name}.json"
+        file.write_bytes(workflow(template.name))
+        platform.cli("workflow", "save", "studio", str(file))
+        editor.page.evaluate(
+            "(graph) => window.comfyAPI.app.app.loadGraphData(graph)", json.loads(file.read_text())
+        )
+        sent = editor.page.evaluate("async () => (await window.comfyAPI.app.app.graphToPrompt()).output")
+        assert platform.cli("workflow", "export", "studio", template.name).value == sent
+    listed = platform.json("workflow", "list", "studio")
+    assert {(one["name"], one["format"]) for one in listed} >= {(one.name, "editor") for one in TEMPLATES}
+
+
+def test_a_workflow_saved_in_the_editor_runs_at_the_command_line(
+    editor: Visitor, platform: Platform, studio: Project, tmp_path: Path
+) -> None:
+    load(editor, picture_workflow(), "pier")
+    editor.page.evaluate(
+        """() => window.comfyAPI.api.api.storeUserData(
+            "workflows/by the sea/pier.json", window.comfyAPI.app.app.rootGraph.serialize())"""
+    )
+    platform.cli("workflow", "run", "studio", "by the sea/pier", "--save", str(tmp_path), limit_seconds=300)
+    (picture,) = tmp_path.glob("lighthouse*.png")
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    address = platform.cli("workstation", "open", "studio", "--no-browser").out.strip()
+    assert address == editor.url + EDITOR
+    platform.cli("workflow", "show", "studio", "../../comfy.settings", code=3)
+    platform.cli("workflow", "export", "studio", "nothing", code=4)
 
 
 def test_a_node_that_raises_is_told_without_a_path_of_this_machine(
