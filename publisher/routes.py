@@ -121,6 +121,8 @@ def _route(
         hold_seconds=hold if wanted else 0.0,  # nobody is on the way to a service that serves nothing
         hold_calls=calls,
         max_body_bytes=configuration.max_body_bytes or settings.max_body_bytes,
+        archive_days=configuration.archive.days,
+        archive_bytes=configuration.archive.bytes,
         sleeps=wanted and not busy and configuration.scaling.sleeps and not _there(live, service),
     )
 

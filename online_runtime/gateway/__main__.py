@@ -94,13 +94,19 @@ def read_settings(arguments: list[str] | None) -> GatewaySettings:
         type=Path,
         help="JSON object whose jobs_url is used: no password in the list of processes",
     )
+    parser.add_argument(
+        "--expiry-seconds", type=float, default=60.0, help="how often results to be removed are looked for"
+    )
     given = parser.parse_args(arguments)
     if not given.home.is_dir():
         raise BadSetting("--home", str(given.home), "an existing home folder")
     if not 0 <= given.port < 65536:
         raise BadSetting("--port", given.port, "a number from 0 to 65535")
     jobs_url = given.jobs_url or _jobs_url_of(given.settings)
-    return GatewaySettings(Home(given.home.resolve()), given.listen, given.port, jobs_url)
+    if not given.expiry_seconds > 0:
+        raise BadSetting("--expiry-seconds", given.expiry_seconds, "more than 0")
+    home = Home(given.home.resolve())
+    return GatewaySettings(home, given.listen, given.port, jobs_url, expiry_seconds=given.expiry_seconds)
 
 
 def _jobs_url_of(file: Path | None) -> str | None:

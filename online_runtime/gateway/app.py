@@ -62,7 +62,12 @@ class Gateway:
         await self.parts.watch.look()
         background = [
             asyncio.create_task(work)
-            for work in (self.parts.watch.run(), self.parts.archivist.run(), self.parts.activity.run())
+            for work in (
+                self.parts.watch.run(),
+                self.parts.archivist.run(),
+                self.parts.activity.run(),
+                self.parts.expiring.run(),
+            )
         ]
         for task in background:
             task.add_done_callback(_report)

@@ -15,6 +15,7 @@ the next step.
     ├── PromptInvalid
     ├── PromptUnknown
     ├── PromptLost
+    ├── PromptExpired
     ├── PromptUndecided
     ├── FileMissing
     ├── OwnerGone
@@ -25,6 +26,8 @@ the next step.
 """
 
 from __future__ import annotations
+
+from datetime import datetime
 
 
 class GatewayError(Exception):
@@ -146,6 +149,18 @@ class PromptLost(GatewayError):
     def __init__(self, service: str, prompt_id: str, reason: str) -> None:
         self.service, self.prompt_id, self.reason = service, prompt_id, reason
         super().__init__(f"Prompt {prompt_id} of service {service} is lost: {reason} Submit it again.")
+
+
+class PromptExpired(GatewayError):
+    """The result of the prompt was kept as long as the service says, and then removed."""
+
+    def __init__(self, service: str, prompt_id: str, expired_at: datetime) -> None:
+        self.service, self.prompt_id, self.expired_at = service, prompt_id, expired_at
+        super().__init__(
+            f"The result of prompt {prompt_id} of service {service} has expired: it was removed at "
+            f"{expired_at:%Y-%m-%d %H:%M:%SZ}. Submit the prompt again, or have the service keep results for "
+            "longer (archive.days, archive.bytes)."
+        )
 
 
 class PromptUndecided(GatewayError):

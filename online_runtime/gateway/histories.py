@@ -15,6 +15,7 @@ from online_runtime.gateway.errors import (
     BadPath,
     InstanceAnswerBroken,
     InstanceUnreachable,
+    PromptExpired,
     PromptLost,
     PromptUnknown,
 )
@@ -62,9 +63,11 @@ class Histories:
         return await self.archived(job), _headers(job)
 
     async def archived(self, job: Job) -> dict[str, Any]:
-        """The entry of a finished job. Raises PromptLost."""
+        """The entry of a finished job. Raises PromptLost, PromptExpired."""
         if job.state is JobState.LOST:
             raise PromptLost(job.service, job.prompt_id, job.reason or "Its instance is gone.")
+        if job.expired_at is not None:
+            raise PromptExpired(job.service, job.prompt_id, job.expired_at)
         entry = await asyncio.to_thread(self._ledger.archive.history, job.service, job.prompt_id)
         return entry_without_run(job) if entry is None else dict(entry)
 

@@ -10,7 +10,7 @@ import json
 from collections.abc import Collection
 from typing import Any
 
-from online_runtime.gateway.errors import PromptLost, PromptUnknown
+from online_runtime.gateway.errors import PromptExpired, PromptLost, PromptUnknown
 from online_runtime.gateway.exchange import Exchange
 from online_runtime.gateway.histories import Histories
 from online_runtime.gateway.job_query import ENDED, IN_PROGRESS, PENDING, read_query
@@ -58,7 +58,7 @@ class JobListing:
         """One job with its workflow, and its outputs as soon as it has any. Raises PromptUnknown."""
         entry: dict[str, Any] | None = None
         headers: Headers = []
-        with contextlib.suppress(PromptLost):  # listed as failed, with the reason
+        with contextlib.suppress(PromptLost, PromptExpired):  # listed with its reason, or as expired
             entry, headers = await self._histories.entry(route, prompt_id)
         # Read after its entry: asking for the entry of a job that has just ended archives and ends it.
         job = await self._ledger.find(route.name, prompt_id)
@@ -99,6 +99,8 @@ def _listed(job: Job, executing: Collection[str]) -> dict[str, Any]:
         facts["execution_end_time"] = int(job.finished_at.timestamp() * 1000)
     if job.reason is not None:
         facts["execution_error"] = {"exception_message": job.reason}
+    if job.expired_at is not None:
+        facts["expired_time"] = int(job.expired_at.timestamp() * 1000)
     if job.summary is not None:
         facts |= json.loads(job.summary)
     return {name: value for name, value in facts.items() if value is not None}

@@ -11,6 +11,7 @@ from online_runtime.gateway.archiving import Archiving
 from online_runtime.gateway.archivist import Archivist
 from online_runtime.gateway.cancelling import Cancelling
 from online_runtime.gateway.exchange import Exchange
+from online_runtime.gateway.expiring import Expiring
 from online_runtime.gateway.histories import Histories
 from online_runtime.gateway.holding import Holding
 from online_runtime.gateway.job_listing import JobListing
@@ -53,6 +54,7 @@ class Parts:
     calls: Calls
     state: GatewayState
     archivist: Archivist
+    expiring: Expiring
     own_calls: Mapping[tuple[str, str], OwnCall]
     ledger: JobLedger
     upstream: Upstream
@@ -91,6 +93,7 @@ class Parts:
             calls=calls,
             state=GatewayState(watch, load, holding, activity, ledger, calls, control_token(settings.home)),
             archivist=Archivist(settings, ledger, upstream, watch, archiving, resubmission, gateway),
+            expiring=Expiring(ledger, watch, settings.expiry_seconds),
             own_calls=_own_calls(prompts, queues, histories, listing, cancelling),
             ledger=ledger,
             upstream=upstream,

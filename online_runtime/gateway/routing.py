@@ -53,6 +53,8 @@ class ServiceRoute:
     hold_calls: int = 100
     max_body_bytes: int = 100 * 1024 * 1024
     sleeps: bool = False  # it has no instance until somebody calls
+    archive_days: float | None = None  # results older than this are removed
+    archive_bytes: int | None = None  # and the oldest ones beyond this
 
     @property
     def accepting(self) -> tuple[RouteInstance, ...]:
@@ -106,8 +108,9 @@ def _document(route: ServiceRoute) -> dict[str, Any]:
     # Not asdict, which copies deeply: a table may name ten thousand instances.
     document = {**vars(route), "instances": [vars(one) for one in route.instances]}
     document["tokens"] = [vars(one) for one in route.tokens]
-    if not route.sleeps:
-        del document["sleeps"]  # a gateway of before this field goes on reading all others
+    for name in ("sleeps", "archive_days", "archive_bytes"):
+        if not document[name]:
+            del document[name]  # a gateway of before this field goes on reading all others
     return document
 
 
@@ -135,6 +138,10 @@ def _check_numbers(route: ServiceRoute) -> None:
     """Values of a wrong kind would fail at the first call instead of here."""
     if not isinstance(route.hold_seconds, int | float) or route.hold_seconds < 0:
         raise ValueError(f"hold_seconds is {route.hold_seconds!r}")
+    for name in ("archive_days", "archive_bytes"):
+        limit = getattr(route, name)
+        if limit is not None and (not isinstance(limit, int | float) or limit <= 0):
+            raise ValueError(f"{name} is {limit!r}")
     if not isinstance(route.sleeps, bool):
         raise ValueError(f"sleeps is {route.sleeps!r}")
     for name in ("hold_calls", "max_body_bytes"):

@@ -22,6 +22,7 @@ class GatewaySettings:
     archive_poll_seconds: float = 1.0
     owner_silence_seconds: float = 30.0  # an engine restarts within this; refused for longer means dead
     orphan_limit_seconds: float = 600.0  # how long a job waits for an instance that can take it again
+    expiry_seconds: float = 60.0  # how often results beyond a service's limits are looked for
     undecided_limit_seconds: float = 10.0  # how long a repeated call waits for the first one
     stop_limit_seconds: float = 30.0  # how long calls may go on after SIGTERM
 

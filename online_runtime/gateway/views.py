@@ -14,6 +14,7 @@ from online_runtime.gateway.errors import (
     InstanceUnreachable,
     NoInstance,
     OwnerGone,
+    PromptExpired,
     PromptLost,
 )
 from online_runtime.gateway.exchange import Exchange
@@ -74,6 +75,8 @@ class Views:
             raise FileMissing(route.name, f"{prompt_id}/{file.filename}")
         if job.state is JobState.LOST:
             raise PromptLost(route.name, prompt_id, job.reason or "Its instance is gone.")
+        if job.expired_at is not None:
+            raise PromptExpired(route.name, prompt_id, job.expired_at)
         owner = _routed(route, job.instance_id)
         converted = "preview" in exchange.parameters() or "channel" in exchange.parameters()
         if owner is not None and (converted or not job.finished):

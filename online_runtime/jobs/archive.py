@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -56,6 +57,24 @@ class Archive:
         """
         path = self.place(service, prompt_id, file)
         return path if path.is_file() and not path.is_symlink() else None
+
+    def size_bytes(self, service: str, prompt_id: str) -> int:
+        """Of everything kept of one prompt; 0 when nothing is. Raises as `folder`."""
+        files = self.folder(service, prompt_id).rglob("*")
+        return sum(file.lstat().st_size for file in files if not file.is_dir())
+
+    def remove(self, service: str, prompt_id: str) -> None:
+        """Take one prompt's result away; nothing to take is no error. Whoever reads a file of it reads on.
+
+        Raises as `folder`, and OSError.
+        """
+        folder = self.folder(service, prompt_id)
+        gone = folder.with_name(f".gone-{prompt_id}")
+        if gone.exists():
+            shutil.rmtree(gone)  # a kill came between the rename and the end of this
+        if folder.exists():
+            folder.rename(gone)  # first, so that nobody finds half of it
+            shutil.rmtree(gone)
 
     @contextmanager
     def writing(self, service: str, prompt_id: str, file: ArchivedFile) -> Iterator[IO[bytes]]:

@@ -79,7 +79,8 @@ class NewJob:
 @dataclass(frozen=True)
 class Job:
     """One job as stored. `instance_id` owns it; `attempt` is 1, or 2 after its first owner died. Times are
-    aware UTC. `summary` (JSON) and `execution_seconds` come with its result; `erased_at` hides it.
+    aware UTC. `summary` (JSON) and `execution_seconds` come with its result; `erased_at` hides it; from
+    `expired_at` on its result is gone.
     """
 
     service: str
@@ -100,6 +101,7 @@ class Job:
     summary: str | None = None
     execution_seconds: float | None = None
     erased_at: datetime | None = None
+    expired_at: datetime | None = None
 
     @property
     def finished(self) -> bool:

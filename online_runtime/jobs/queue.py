@@ -27,7 +27,7 @@ def aware(moment: datetime | None) -> datetime | None:
 def job_of(row: Mapping[str, Any]) -> Job:
     """A job from a row of COLUMNS."""
     values = dict(row)
-    times = {name: aware(values[name]) for name in ("accepted_at", "finished_at", "erased_at")}
+    times = {name: aware(values[name]) for name in ("accepted_at", "finished_at", "erased_at", "expired_at")}
     return Job(**{**values, **times, "state": JobState(values["state"])})
 
 
@@ -43,9 +43,10 @@ def job_of_key(database: JobsDatabase, service: str, idempotency_key: str) -> Jo
 
 def finished(database: JobsDatabase, service: str, limit: int, oldest_skipped: int | None) -> tuple[Job, ...]:
     """Finished jobs, oldest first: the newest `limit`, or `limit` after skipping the oldest
-    `oldest_skipped`. Without lost and erased ones.
+    `oldest_skipped`. Without lost, erased and expired ones.
     """
-    shown = table.c.state.in_(ENDS - {JobState.LOST}) & table.c.erased_at.is_(None)
+    kept = table.c.erased_at.is_(None) & table.c.expired_at.is_(None)
+    shown = table.c.state.in_(ENDS - {JobState.LOST}) & kept
     query = select(*COLUMNS).where(table.c.service == service, shown)
     if oldest_skipped is not None:
         return _many(database, query.order_by(table.c.accepted_at).limit(limit).offset(oldest_skipped))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import (
+    BigInteger,
     Column,
     DateTime,
     Float,
@@ -17,7 +18,7 @@ from sqlalchemy import (
 )
 
 # The newest migration in migrations/versions. A test compares the two.
-SCHEMA = "0002"
+SCHEMA = "0003"
 
 metadata = MetaData()
 
@@ -45,6 +46,8 @@ jobs = Table(
     Column("execution_seconds", Float),
     Column("summary", Text),  # JSON: what a list shows of a finished job
     Column("erased_at", DateTime(timezone=True)),  # from history; its id and key stay taken, its files stay
+    Column("archive_bytes", BigInteger),  # of its result on disk; NULL: not measured yet
+    Column("expired_at", DateTime(timezone=True)),  # its result was removed, for its age or for room
     UniqueConstraint("service", "idempotency_key", name="one_job_per_idempotency_key"),
 )
 Index("jobs_by_state_and_instance", jobs.c.state, jobs.c.instance_id)
