@@ -47,8 +47,9 @@ def project_front(name: str) -> str:
 
 def draw_shell(page: Page, projects: tuple[str, ...]) -> Element:
     """Draw everything around the page; returns the element that the page is drawn into."""
-    drawer = ui.left_drawer(value=None, top_corner=False, bordered=True).classes("sf-drawer")
-    drawer.props("width=232 breakpoint=900 :no-swipe-open=true")
+    # Closed for the server until the browser says that it is wide enough: asking it would take a round trip.
+    drawer = ui.left_drawer(value=False, bordered=True).classes("sf-drawer")
+    drawer.props("show-if-above width=232 breakpoint=900 :no-swipe-open=true")
     with drawer, tag("nav", "", "sf-nav", aria_label=say("shell.navigation")):
         _navigation(page)
     with ui.header(wrap=False).classes("sf-top"):
