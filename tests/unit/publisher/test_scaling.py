@@ -123,6 +123,12 @@ def test_the_cooldown_upwards_counts_from_the_last_change_and_says_when_to_look_
     assert number(AUTO, present=2, changed_at=ago(31), unfinished_jobs=9) == 5
 
 
+def test_while_some_are_still_starting_a_long_queue_brings_no_more() -> None:
+    assert number(AUTO, present=2, coming=1, changed_at=ago(900), unfinished_jobs=90) == 2
+    assert number(AUTO, present=2, coming=0, changed_at=ago(900), unfinished_jobs=90) == 5
+    assert number(AUTO, present=0, coming=1, changed_at=ago(900)) == 1
+
+
 def test_it_goes_down_only_when_the_load_was_low_for_the_cooldown() -> None:
     assert number(AUTO, present=4, changed_at=ago(900), busy_at=ago(299)) == 4
     assert number(AUTO, present=4, changed_at=ago(900), busy_at=ago(301)) == 1
