@@ -52,7 +52,7 @@ class Server:
         """End it as a power cut would."""
         assert self._process is not None
         # PostgreSQL's children notice SIGQUIT at once, and the next start needs them gone.
-        self._process.send_signal(signal.SIGQUIT if "postgres" in self._command[0] else signal.SIGKILL)
+        self._process.send_signal(signal.SIGQUIT if self._is_postgres else signal.SIGKILL)
         self._process.wait(30)
 
     def freeze(self) -> None:
@@ -67,7 +67,8 @@ class Server:
     def close(self) -> None:
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGCONT)
-            self._process.terminate()
+            # On SIGTERM PostgreSQL waits until its last client has gone.
+            self._process.send_signal(signal.SIGINT if self._is_postgres else signal.SIGTERM)
             try:
                 self._process.wait(30)
             except subprocess.TimeoutExpired:
@@ -84,6 +85,10 @@ class Server:
             timeout=120,
             **self._as_user(),
         )
+
+    @property
+    def _is_postgres(self) -> bool:
+        return Path(self._command[0]).name == "postgres"
 
     def _as_user(self) -> dict[str, object]:
         if self._user is None:
