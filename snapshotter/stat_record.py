@@ -10,10 +10,12 @@ import os
 import re
 import stat
 import struct
+import sys
 from typing import NamedTuple
 
 _FACTS = struct.Struct("<IQqqQH")
 FACTS_BYTES = _FACTS.size
+_NAMES = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()  # As os.fsencode, which costs more.
 
 # The pseudo-directory whose only entry, with an empty name, is the component itself. No real path looks like
 # it.
@@ -56,20 +58,25 @@ def look_at(path: bytes, prefix: bytes, left_out: re.Pattern[bytes] | None) -> t
     not frozen.
     """
     pack, parts, folders = _FACTS.pack, [], []
-    with os.scandir(path) as entries:
-        for entry in entries:
-            name = entry.name
-            if left_out is not None and left_out.fullmatch(prefix + name):
-                continue
-            try:
-                facts = entry.stat(follow_symlinks=False)
-            except FileNotFoundError:
-                continue  # Gone since it was listed: as if listed a moment later.
-            mode = facts.st_mode
-            stamps = facts.st_mtime_ns, facts.st_ctime_ns
-            parts.append(pack(mode, facts.st_size, *stamps, facts.st_ino, len(name)) + name)
-            if mode & 0o170000 == 0o040000:
-                folders.append(name)
+    # By descriptor: names are looked up in it and not along the whole path, and no link takes its place.
+    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                name = entry.name.encode(*_NAMES)
+                if left_out is not None and left_out.fullmatch(prefix + name):
+                    continue
+                try:
+                    facts = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    continue  # Gone since it was listed: as if listed a moment later.
+                mode = facts.st_mode
+                stamps = facts.st_mtime_ns, facts.st_ctime_ns
+                parts.append(pack(mode, facts.st_size, *stamps, facts.st_ino, len(name)) + name)
+                if mode & 0o170000 == 0o040000:
+                    folders.append(name)
+    finally:
+        os.close(directory)
     return b"".join(parts), folders
 
 

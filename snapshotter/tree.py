@@ -27,7 +27,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 from enum import IntEnum
-from itertools import pairwise
 from typing import NamedTuple
 
 from blake3 import blake3
@@ -46,6 +45,10 @@ class Kind(IntEnum):
     FILE = 0
     DIRECTORY = 1
     SYMLINK = 2
+
+
+_KINDS = tuple(Kind)
+_NO_NAMES = (b".", b"..")
 
 
 class Entry(NamedTuple):
@@ -87,39 +90,34 @@ def unpack(record: bytes) -> tuple[Entry, ...]:
     """The entries of a record, ordered by name. Raises TreeMalformed."""
     try:
         return _unpack(record)
-    except (struct.error, ValueError) as error:
+    except struct.error as error:
         raise TreeMalformed(str(error)) from error
+    except IndexError as error:
+        raise TreeMalformed("an entry is of no known kind") from error
 
 
 def _unpack(record: bytes) -> tuple[Entry, ...]:
     magic, count = _HEAD.unpack_from(record)
     if magic != MAGIC:
         raise TreeMalformed(f"begins with {magic!r}, this version knows {MAGIC!r}")
-    entries, at = [], _HEAD.size
+    entries, at, before = [], _HEAD.size, None
     for _ in range(count):
         kind, mode, size, mtime_ns, name_length, value_length = _ENTRY.unpack_from(record, at)
-        at += _ENTRY.size
-        name, value = (
-            record[at : at + name_length],
-            record[at + name_length : at + name_length + value_length],
-        )
-        at += name_length + value_length
-        entries.append(Entry(name, Kind(kind), mode, size, mtime_ns, value))
-    _check(record, at, entries)
+        start = at + _ENTRY.size
+        middle = start + name_length
+        at = middle + value_length
+        name = record[start:middle]
+        if before is not None and name <= before:
+            raise TreeMalformed("names are not in order")
+        if b"/" in name or name in _NO_NAMES or (not name and count > 1):
+            raise TreeMalformed(f"{name!r} is no name")
+        if value_length != DIGEST_BYTES and kind != Kind.SYMLINK:
+            raise TreeMalformed(f"{name!r} has a digest of {value_length} bytes")
+        entries.append(Entry(name, _KINDS[kind], mode, size, mtime_ns, record[middle:at]))
+        before = name
+    if at != len(record):
+        raise TreeMalformed(f"{len(record)} bytes where its entries take {at}")
     return tuple(entries)
-
-
-def _check(record: bytes, end: int, entries: list[Entry]) -> None:
-    if end != len(record):
-        raise TreeMalformed(f"{len(record)} bytes where its entries take {end}")
-    names = [entry.name for entry in entries]
-    if any(first >= second for first, second in pairwise(names)):
-        raise TreeMalformed("names are not in order")
-    for entry in entries:
-        if b"/" in entry.name or entry.name in (b".", b"..") or (not entry.name and len(entries) > 1):
-            raise TreeMalformed(f"{entry.name!r} is no name")
-        if entry.kind is not Kind.SYMLINK and len(entry.value) != DIGEST_BYTES:
-            raise TreeMalformed(f"{entry.name!r} has a digest of {len(entry.value)} bytes")
 
 
 def shown(path: bytes) -> str:

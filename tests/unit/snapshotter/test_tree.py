@@ -47,6 +47,7 @@ def test_a_record_is_laid_out_to_the_byte_as_the_format_says() -> None:
         b"SFT1" + struct.pack("<I", 1),
         pack([Entry(b"a", Kind.FILE, 0, 0, 0, b"\x00" * 32)]) + b"x",
         pack([Entry(b"a", Kind.FILE, 0, 0, 0, b"\x00" * 31)]),
+        b"SFT1" + struct.pack("<IBHQqHI", 1, 3, 0o644, 0, 0, 1, 32) + b"a" + bytes(32),
         pack([Entry(b"../a", Kind.FILE, 0, 0, 0, b"\x00" * 32)]),
         pack([Entry(b"..", Kind.SYMLINK, 0, 0, 0, b"x")]),
         pack([Entry(b"a", Kind.SYMLINK, 0, 0, 0, b"x"), Entry(b"a", Kind.SYMLINK, 0, 0, 1, b"x")]),
