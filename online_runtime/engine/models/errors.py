@@ -9,7 +9,8 @@ EngineError
 │   └── LoraUnusable           a LoRA that changes nothing here, or is of another make
 ├── TextError
 │   ├── VocabularyMissing      no tokenizer vocabulary for this text encoder
-│   └── EmbeddingUnsupported   a prompt that names a textual inversion
+│   ├── EmbeddingMissing       a prompt that names a textual inversion that is not there
+│   └── EmbeddingUnusable      a textual inversion for another text encoder
 └── SamplingError
     ├── SamplerUnavailable     a sampler or scheduler that only ComfyUI has
     ├── ConditioningUnusable   conditioning that does not fit the weights or asks for what is not there
@@ -117,15 +118,31 @@ class VocabularyMissing(TextError):
 
 
 @dataclass(eq=False)
-class EmbeddingUnsupported(TextError):
-    """The text names the textual inversion `name`."""
+class EmbeddingMissing(TextError):
+    """The text names the textual inversion `name`, and there is no such file."""
 
     name: str
 
     def __str__(self) -> str:
         return (
-            f"The text uses embedding:{self.name}; the builtin engine has no textual inversion. "
-            "Remove it or use the comfyui engine."
+            f"The text uses embedding:{self.name}, and models/embeddings/ has no file of that name; "
+            "put it there or take it out of the text."
+        )
+
+
+@dataclass(eq=False)
+class EmbeddingUnusable(TextError):
+    """The textual inversion `name` has vectors of `widths`; the text encoder needs `width`."""
+
+    name: str
+    width: int
+    widths: Sequence[int]
+
+    def __str__(self) -> str:
+        found = ", ".join(map(str, self.widths)) or "none"
+        return (
+            f"embedding:{self.name} has vectors of width {found} where this checkpoint's text encoder needs "
+            f"{self.width}; it was made for another family of models."
         )
 
 

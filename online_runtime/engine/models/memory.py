@@ -26,8 +26,8 @@ T = TypeVar("T")
 # How many files of each part stay loaded: checkpoints are gigabytes, enough for two workflows in turn;
 # a LoRA is small, and a workflow may stack many.
 KEPT_FILES = {
-    "checkpoint": 2, "video": 1, "folder": 2, "vae": 2, "vision": 1, "controlnet": 2, "upscaler": 2,
-    "lora": 16,
+    "checkpoint": 2, "video": 1, "vae": 2, "vision": 1, "controlnet": 2, "upscaler": 2,
+    "lora": 16, "embedding": 32,
 }  # fmt: skip
 
 

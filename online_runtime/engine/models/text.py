@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from . import memory
+from .embeddings import in_place, vectors_of
 from .families import Family
 from .patched import Patched
 from .tokens import Tokenizer
@@ -42,12 +43,22 @@ class TextEncoder:
     def layers(self) -> int:
         return len(self.network.module.encoder.layers)  # type: ignore[arg-type, union-attr]  # a CLIPTextModel
 
+    @property
+    def width(self) -> int:
+        """How many numbers stand for one token."""
+        return int(self._embedding.weight.shape[1])  # type: ignore[index]  # nn.Embedding
+
+    @property
+    def _embedding(self) -> nn.Module:
+        found: nn.Module = self.network.module.get_input_embeddings()  # type: ignore[operator]  # transformers'
+        return found
+
     def encode(self, text: str, layer: int, normed: bool) -> Encoded:
         """`text`, weights in brackets honoured, from layer `layer` (-1: the last), normalised when `normed`.
 
         A token of weight w lies w times as far from what the empty text has in its place. Raises TextError.
         """
-        parts = chunks(text, self.tokenizer, self.pad)
+        parts = chunks(text, self.tokenizer, self.pad, lambda name: len(vectors_of(name, self.width)))
         empty = chunks("", self.tokenizer, self.pad)
         hidden, pooled = self._run([*parts, *empty], layer, normed)
         nothing = hidden[-1:]
@@ -58,7 +69,12 @@ class TextEncoder:
     @torch.no_grad()
     def _run(self, parts: Sequence[Chunk], layer: int, normed: bool) -> tuple[Tensor, Tensor]:
         """Hidden states [chunks, 77, width] and pooled texts [chunks, pooled], in float32 on the CPU."""
-        with memory.dropping_when_full():
+        vectors = {
+            (row, position): vectors_of(name, self.width)[at]
+            for row, part in enumerate(parts)
+            for position, (name, at) in part.inversions.items()
+        }
+        with memory.dropping_when_full(), in_place(self._embedding, vectors):
             ids = torch.tensor([part.tokens for part in parts], device=memory.device())
             output = self.network(input_ids=ids, output_hidden_states=True)
         states = output.hidden_states

@@ -4,10 +4,9 @@ bracket."""
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from .errors import EmbeddingUnsupported
 from .tokens import Tokenizer
 
 BRACKET_WEIGHT = 1.1
@@ -19,6 +18,7 @@ UNCUT_WORD_TOKENS = 8
 _PIECES = re.compile(r"\\[()\\]|[()]|[^()\\]+|\\")
 _STATED = re.compile(r"(.*):\s*([+-]?(?:\d+\.?\d*|\.\d+))\s*", re.DOTALL)
 _EMBEDDING = re.compile(r"embedding:([^\s,()]+)")
+_PLACE = 0  # the token under a vector of a textual inversion; what it means is replaced
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,11 @@ class Weighted:
 
 @dataclass(frozen=True)
 class Chunk:
-    """77 tokens with their weights."""
+    """77 tokens with their weights. `inversions` names, by position, an embedding and which vector of it."""
 
     tokens: tuple[int, ...]
     weights: tuple[float, ...]
+    inversions: Mapping[int, tuple[str, int]] = field(default_factory=dict)
 
 
 def weighted(text: str) -> list[Weighted]:
@@ -76,26 +77,51 @@ def _take_factor(parts: list[str], start: int, end: int) -> float:
     return float(stated[2])
 
 
-def chunks(text: str, tokenizer: Tokenizer, pad: int) -> list[Chunk]:
-    """`text` as one or more chunks of 77 tokens, filled up with `pad`. Raises EmbeddingUnsupported."""
-    if named := _EMBEDDING.search(text):
-        raise EmbeddingUnsupported(named[1])
+@dataclass(frozen=True)
+class _Token:
+    number: int
+    weight: float
+    inversion: tuple[str, int] | None = None
+
+
+def chunks(
+    text: str, tokenizer: Tokenizer, pad: int, vectors_in: Callable[[str], int] | None = None
+) -> list[Chunk]:
+    """`text` as one or more chunks of 77 tokens, filled up with `pad`.
+
+    `vectors_in` tells how many vectors an embedding has; it raises TextError. Without it the words
+    `embedding:NAME` are words like others.
+    """
     room = CHUNK_TOKENS - 2
-    filled: list[list[tuple[int, float]]] = [[]]
+    filled: list[list[_Token]] = [[]]
     for piece in weighted(text):
-        for word in tokenizer.words(piece.text):
+        for word in _words(piece, tokenizer, vectors_in):
             if len(filled[-1]) + len(word) > room and len(word) < UNCUT_WORD_TOKENS:
                 filled.append([])
             for token in word:
                 if len(filled[-1]) == room:
                     filled.append([])
-                filled[-1].append((token, piece.weight))
-    return [_framed(pairs, tokenizer, pad) for pairs in filled]
+                filled[-1].append(token)
+    return [_framed(tokens, tokenizer, pad) for tokens in filled]
 
 
-def _framed(pairs: Sequence[tuple[int, float]], tokenizer: Tokenizer, pad: int) -> Chunk:
-    padding = CHUNK_TOKENS - 2 - len(pairs)
+def _words(
+    piece: Weighted, tokenizer: Tokenizer, vectors_in: Callable[[str], int] | None
+) -> Iterator[list[_Token]]:
+    # Text and names of embeddings in turn.
+    parts = _EMBEDDING.split(piece.text) if vectors_in is not None else [piece.text]
+    for at, part in enumerate(parts):
+        if at % 2 and vectors_in is not None:
+            yield [_Token(_PLACE, piece.weight, (part, n)) for n in range(vectors_in(part))]
+        else:
+            for word in tokenizer.words(part):
+                yield [_Token(number, piece.weight) for number in word]
+
+
+def _framed(tokens: Sequence[_Token], tokenizer: Tokenizer, pad: int) -> Chunk:
+    padding = CHUNK_TOKENS - 2 - len(tokens)
     return Chunk(
-        tokens=(tokenizer.start, *(token for token, _ in pairs), tokenizer.end, *[pad] * padding),
-        weights=(1.0, *(weight for _, weight in pairs), 1.0, *[1.0] * padding),
+        tokens=(tokenizer.start, *(token.number for token in tokens), tokenizer.end, *[pad] * padding),
+        weights=(1.0, *(token.weight for token in tokens), 1.0, *[1.0] * padding),
+        inversions={at: token.inversion for at, token in enumerate(tokens, 1) if token.inversion},
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from online_runtime.engine.models.errors import EmbeddingUnsupported, VocabularyMissing
+from online_runtime.engine.models.errors import VocabularyMissing
 from online_runtime.engine.models.tokens import BYTE_VOCABULARY, CLIP_VOCABULARY, Tokenizer, tokenizer_of_size
 from online_runtime.engine.models.weighted_text import chunks, weighted
 
@@ -67,9 +67,11 @@ def test_without_clips_vocabulary_the_error_says_what_to_install(tmp_path: Path)
         tokenizer_of_size(CLIP_VOCABULARY, [tmp_path])
 
 
-def test_a_textual_inversion_is_refused_not_spelled_out() -> None:
-    with pytest.raises(EmbeddingUnsupported, match="badhands"):
-        chunks("a hand, embedding:badhands", tokenizer_of_size(BYTE_VOCABULARY, []), pad=513)
+def test_an_embedding_takes_the_places_of_its_vectors_with_the_weight_of_its_bracket() -> None:
+    tokenizer = tokenizer_of_size(BYTE_VOCABULARY, [])
+    (chunk,) = chunks("a (embedding:calm.pt:1.5), b", tokenizer, pad=513, vectors_in=lambda name: 3)
+    assert chunk.inversions == {2: ("calm.pt", 0), 3: ("calm.pt", 1), 4: ("calm.pt", 2)}
+    assert chunk.weights[1:7] == (1.0, 1.5, 1.5, 1.5, 1.0, 1.0)
 
 
 @pytest.mark.slow
