@@ -1,4 +1,7 @@
-"""Any sequence of changes, frozen at any time: views are byte for byte, and diff agrees with a naive diff."""
+"""Any sequence of changes, freezes, restores, deletions and collections.
+
+Views and restored workstations are byte for byte what was frozen, and diff agrees with a naive diff.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +9,30 @@ import os
 import shutil
 import stat
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from snapshotter.catalogue import list_snapshots
+from snapshotter.collection import collect
 from snapshotter.diff import diff
 from snapshotter.freeze import freeze
 from snapshotter.manifest import Snapshot
 from snapshotter.materialise import view_of
 from snapshotter.objects import Store
+from snapshotter.restore import restore
+from snapshotter.retention import delete_snapshot
 from snapshotter.rules import ComponentSource
 from snapshotter.verify import verify
+from workstation import change
+from workstation.layout import Project
+from workstation.removing import remove_replaced
 
 Seen = dict[str, tuple[Any, ...]]
 
@@ -38,10 +49,13 @@ class Freezing(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.home = Path(tempfile.mkdtemp(prefix="freezing-", dir=MEMORY if MEMORY.is_dir() else None))
-        self.root = self.home / "workstation" / "plugin"
+        self.project = Project("p", self.home / "p")
+        self.root = self.project.workstation.custom_nodes / "plugin"
         self.root.mkdir(parents=True)
+        self.project.run.mkdir()
         self.store = Store(self.home / "store")
         self.frozen: list[tuple[Snapshot, Seen]] = []
+        self.deleted = False
 
     def teardown(self) -> None:
         shutil.rmtree(self.home)
@@ -80,7 +94,7 @@ class Freezing(RuleBasedStateMachine):
         self.make_room(path).symlink_to(self.root / towards)  # Absolute: wherever it moves, it stays inside.
 
     @rule(path=paths)
-    def delete(self, path: str) -> None:
+    def remove(self, path: str) -> None:
         self.make_room(path)
 
     @rule(source=paths, goal=paths)
@@ -104,8 +118,8 @@ class Freezing(RuleBasedStateMachine):
 
     @rule(verify_content=st.booleans())
     def freeze(self, verify_content: bool) -> None:
-        source = ComponentSource("plugin", "plugin", self.root, "plugin")
-        where = self.home / "snapshots", self.home / "workstation"
+        source = ComponentSource("plugin", "plugin", self.root, "custom_nodes/plugin")
+        where = self.project.snapshots, self.project.workstation.root
         result = freeze(self.store, "p", *where, [source], {}, verify_content=verify_content)
         now = seen(self.root)
         if self.frozen:
@@ -113,6 +127,38 @@ class Freezing(RuleBasedStateMachine):
         if result.new:
             self.frozen.append((result.snapshot, now))
         assert not naive_diff(seen(view_of(self.store, result.snapshot)["plugin"]), in_a_view(now))
+
+    @precondition(lambda self: self.frozen)
+    @rule(data=st.data())
+    def restore(self, data: st.DataObject) -> None:
+        """The state before is kept as a snapshot, whatever it was."""
+        wanted, then = data.draw(st.sampled_from(self.frozen))
+        before = seen(self.root)
+        with removing_here():
+            done = restore(self.store, wanted, self.project, keep=self._keep)
+        assert seen(self.root) == then
+        assert (done.components == ()) == (before == then)
+        assert {kept.id: state for kept, state in self.frozen}[done.kept.id] == before
+
+    def _keep(self) -> Snapshot:
+        self.freeze(False)
+        return self.frozen[-1][0]
+
+    @precondition(lambda self: self.frozen)
+    @rule(data=st.data(), collected=st.booleans())
+    def delete(self, data: st.DataObject, collected: bool) -> None:
+        gone = data.draw(st.sampled_from(self.frozen))
+        delete_snapshot(self.project.snapshots, gone[0], dict)
+        self.frozen.remove(gone)
+        self.deleted = True
+        if collected:
+            self.collect()
+
+    @precondition(lambda self: self.deleted)
+    @rule()
+    def collect(self) -> None:
+        self.deleted = False
+        collect(self.store, lambda: [self.project.snapshots], minimum_age_seconds=-60)
 
     @rule(data=st.data())
     def compare(self, data: st.DataObject) -> None:
@@ -132,8 +178,18 @@ class Freezing(RuleBasedStateMachine):
 
     @rule()
     def verify_all(self) -> None:
-        assert list_snapshots(self.home / "snapshots") == [snapshot for snapshot, _ in reversed(self.frozen)]
+        assert list_snapshots(self.project.snapshots) == [snapshot for snapshot, _ in reversed(self.frozen)]
         assert all(verify(self.store, snapshot, workers=1).ok for snapshot, _ in self.frozen)
+
+
+@contextmanager
+def removing_here() -> Iterator[None]:
+    """What a restore replaced is removed at once: thousands of processes would wait for each other."""
+    before, change.start_removing = change.start_removing, remove_replaced
+    try:
+        yield
+    finally:
+        change.start_removing = before
 
 
 def seen(root: Path) -> Seen:
