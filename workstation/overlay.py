@@ -104,6 +104,8 @@ def lay(project: Project) -> None:
             return
         if os.geteuid() != 0:
             raise OverlayRefused(project.name, "only root may mount")
+        if project.workstation.root.is_symlink() or is_mounted(project):
+            raise OverlayRefused(project.name, "it lies on a disk of its own")
         if users := users_of(project.workstation.root):
             raise OverlayRefused(project.name, f"it is being used by {'; '.join(users)}")
         stack = Stack(project.root / FOLDER, ("0001",), "0002")
@@ -132,7 +134,7 @@ def bring_up(project: Project) -> None:
 
 def take_down(project: Project) -> None:
     """Unmount the stack, if there is one: its project is about to be removed."""
-    while is_mounted(project):
+    while _file(project).exists() and is_mounted(project):
         detach(project.workstation.root)
 
 

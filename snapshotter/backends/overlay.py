@@ -24,7 +24,11 @@ class Overlay:
         self._project = project
 
     def refusal(self) -> str:
-        stack, name = read_stack(self._project), self._project.name
+        name = self._project.name
+        try:
+            stack = read_stack(self._project)
+        except OverlayRefused as error:
+            return error.reason
         if stack is None:
             return f"not asked for (as root: stillframe snapshot overlay {name} --on)"
         if not is_mounted(self._project):

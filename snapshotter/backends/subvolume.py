@@ -32,7 +32,9 @@ class Subvolume:
             return "its folder is no btrfs subvolume"
         if os.geteuid() != 0:
             return "only root may show a subvolume's snapshot in its place"
-        if workstation.is_symlink() or workstation.stat().st_dev != root.stat().st_dev:
+        if workstation.is_symlink() or not workstation.is_dir():
+            return f"{workstation} is no folder"
+        if workstation.stat().st_dev != root.stat().st_dev:
             return f"{workstation} lies elsewhere"
         if holds_subvolumes(root):
             return f"{root} holds further subvolumes, which a snapshot of it would leave out"

@@ -243,6 +243,29 @@ def killed(step: str, moment: str, action: Callable[[], object]) -> None:
     assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
 
 
+def test_a_workstation_on_a_disk_of_its_own_is_left_alone_and_can_still_be_changed(tmp_path: Path) -> None:
+    house = House(tmp_path / "home")
+    place, other = house.project.workstation.root, tmp_path / "other"
+    other.mkdir()
+    subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=8m", "none", other], check=True, timeout=LIMIT_SECONDS
+    )
+    try:
+        subprocess.run(["cp", "-a", f"{place}/.", other], check=True, timeout=LIMIT_SECONDS)
+        subprocess.run(["mount", "--bind", other, place], check=True, timeout=LIMIT_SECONDS)
+        with pytest.raises(OverlayRefused, match="disk of its own"):
+            lay(house.project)
+        take_down(house.project)
+        assert is_mounted(house.project)
+        with pytest.raises(RuntimeError), change(house.project, "trying") as attempt:
+            attempt.move_aside(house.plugin)
+            raise RuntimeError
+        assert house.plugin.is_dir()
+    finally:
+        subprocess.run(["umount", "-l", place], check=False, timeout=LIMIT_SECONDS)
+        subprocess.run(["umount", "-l", other], check=True, timeout=LIMIT_SECONDS)
+
+
 def test_changes_and_restores_work_on_sealed_folders_and_are_undone_whole(house: House) -> None:
     wanted, _ = house.freeze_at_rest()
     good = seen(house.project)
