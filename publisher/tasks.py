@@ -11,6 +11,8 @@ from typing import Any
 from publisher.settings import Settings
 from workstation.layout import Home
 
+# A Redis that accepts and never answers holds nobody up for long; what a killed worker had taken comes back.
+_REDIS_LIMITS = {"socket_connect_timeout": 5.0, "socket_timeout": 5.0, "visibility_timeout": 60}
 TICK = "publisher.tick_deployment"
 QUEUE = "stillframe"
 
@@ -20,7 +22,7 @@ def make_app(home: Home, settings: Settings) -> Any:
     from celery import Celery
 
     url = settings.broker_url
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = _REDIS_LIMITS if url is not None and url.startswith("redis") else {}
     if url is None:
         from publisher.broker import embedded_broker
 
@@ -29,9 +31,11 @@ def make_app(home: Home, settings: Settings) -> Any:
     app.conf.update(
         broker_transport_options=options,
         broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,  # the sweep goes on without it for as long as it takes
         task_default_queue=QUEUE,
         task_ignore_result=True,
-        task_acks_late=True,
+        task_acks_late=True,  # the message of a killed worker returns; a doubled one is harmless
+        task_reject_on_worker_lost=True,
         task_serializer="json",
         accept_content=["json"],
         worker_prefetch_multiplier=1,

@@ -18,6 +18,7 @@ from typing import Any
 import structlog
 
 from online_runtime.gateway.log_lines import log_as_lines
+from publisher.broker import give_back_taken
 from publisher.db.control import open_control
 from publisher.fleet import Fleet
 from publisher.machinery import make_machinery
@@ -54,17 +55,23 @@ def run(home: Home, settings: Settings) -> None:
     machinery = make_machinery(home, control, settings)
     sweep = Sweep(control, Ticker(machinery), Fleet(machinery), settings.tick_seconds)
     app = make_app(home, settings)
+    give_back_taken(home)
     register(app, sweep.tick)
     sweep.start()
     log.info("worker_started", home=str(home.root), slots=len(machinery.slots))
     try:
-        app.worker_main(
-            # One process, one thread for messages: a task only tells the sweep, which has threads of its own.
-            ["--quiet", "worker", "--pool=solo", f"--queues={QUEUE}", "--loglevel=WARNING", *_QUIETLY]
-        )
+        take_messages(app)
     finally:
         sweep.stop(STOP_LIMIT_SECONDS)
         control.close()
+
+
+def take_messages(app: Any) -> None:
+    """Carry out what messages say until SIGTERM."""
+    app.worker_main(
+        # One process, one thread for messages: a task only tells the sweep, which has threads of its own.
+        ["--quiet", "worker", "--pool=solo", f"--queues={QUEUE}", "--loglevel=WARNING", *_QUIETLY]
+    )
 
 
 def read_settings(file: Path | None) -> Settings:

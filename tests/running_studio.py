@@ -103,6 +103,10 @@ class Studio:
     def deploy(self, *options: str, code: int = 0) -> Any:
         return self.platform.json("deploy", self.project, "--smoke", self.smoke, *options, code=code)
 
+    def state(self, number: int) -> str:
+        shown = self.platform.json("deployment", "show", self.project, str(number))
+        return str(shown["deployment"]["state"])
+
     def live(self) -> list[dict[str, Any]]:
         found = self.platform.json("instance", "list", self.project)
         return [instance for instance in found if instance.get("stopped_at") is None]
