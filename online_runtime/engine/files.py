@@ -11,10 +11,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 from .errors import BadRequest, FileMissing
 from .folders import Folders, inside, split_annotation
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 MAX_SAFETENSORS_HEADER_BYTES = 100 * 1024 * 1024  # the format's own limit
 _FORMATS = ("webp", "jpeg")
@@ -37,12 +40,11 @@ def viewed(folders: Folders, filename: str, type: str, subfolder: str) -> Path:
 
 def reencoded(path: Path, preview: str) -> tuple[str, bytes]:
     """The picture as `webp` or `jpeg`, with an optional quality (`jpeg;80`): its MIME type and bytes."""
-    from PIL import Image
 
     format, _, quality = preview.partition(";")
     if format not in _FORMATS:
         format = "webp"
-    with Image.open(path) as image:
+    with _picture(path) as image:
         shown = image.convert("RGB") if format == "jpeg" else image
         buffer = io.BytesIO()
         shown.save(buffer, format=format, quality=int(quality) if quality.isdecimal() else 90)
@@ -53,7 +55,7 @@ def channel_as_png(path: Path, channel: str) -> bytes:
     """Only the colours (`rgb`) or only the alpha channel (`a`) of a picture, as PNG."""
     from PIL import Image
 
-    with Image.open(path) as image:
+    with _picture(path) as image:
         if channel == "rgb":
             shown = image.convert("RGB")
         else:
@@ -98,12 +100,11 @@ def store_mask(
 
     `upload` are store_upload's other arguments. Raises as viewed and store_upload do.
     """
-    from PIL import Image
 
     path = viewed(
         folders, original.get("filename", ""), original.get("type", "output"), original.get("subfolder", "")
     )
-    with Image.open(path) as picture, Image.open(source) as mask:
+    with _picture(path) as picture, _picture(source) as mask:
         result = picture.convert("RGBA")
         alpha = mask.convert("RGBA").getchannel("A")
         result.putalpha(alpha.resize(result.size) if alpha.size != result.size else alpha)
@@ -111,6 +112,20 @@ def store_mask(
     result.save(buffer, format="PNG", compress_level=4)
     buffer.seek(0)
     return store_upload(folders, buffer, **upload)
+
+
+@contextmanager
+def _picture(source: Path | BinaryIO | IO[bytes]) -> Iterator[Image.Image]:
+    """An opened picture. What cannot be read, or would take all memory, raises BadRequest, also while it is
+    worked on."""
+    from PIL import Image
+
+    try:
+        with Image.open(source) as image:
+            yield image
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        name = source.name if isinstance(source, Path) else "the uploaded file"
+        raise BadRequest(name, f"it cannot be read as a picture ({error}).") from error
 
 
 def safetensors_metadata(path: Path) -> dict[str, Any] | None:

@@ -8,10 +8,12 @@ from __future__ import annotations
 import importlib.util
 import logging
 import sys
+import threading
 import time
 import tomllib
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,6 +25,8 @@ from .folders import Folders, inside
 from .registry import NodeRegistry
 
 log = logging.getLogger(__name__)
+
+SLOW_SECONDS = 30.0  # an import that takes longer is named, again and again
 
 # Plugins call sys.exit() when they miss something; that must not end the engine.
 _FAILURES = (Exception, SystemExit)
@@ -70,8 +74,33 @@ def _is_plugin(path: Path) -> bool:
 
 def _timed(path: Path, action: Callable[[], bool]) -> Loaded:
     started = time.perf_counter()
-    success = action()
+    with _told_when_slow(path):
+        success = action()
     return Loaded(path, time.perf_counter() - started, success)
+
+
+@contextmanager
+def _told_when_slow(path: Path) -> Iterator[None]:
+    """A plugin that does not come back is named, with where it is: nobody can end its import but a person."""
+    done, thread = threading.Event(), threading.get_ident()
+
+    def watch() -> None:
+        waited = 0.0
+        while not done.wait(SLOW_SECONDS):
+            waited += SLOW_SECONDS
+            frame = sys._current_frames().get(thread)
+            where = "".join(traceback.format_stack(frame, limit=-3)) if frame else ""
+            log.warning(
+                "Plugin %s has not been imported after %.0f seconds; it is at:\n%s", path, waited, where
+            )
+
+    watcher = threading.Thread(target=watch, name="slow-plugin", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
 
 
 def _tell_times(title: str, loaded: list[Loaded], failed: str) -> None:

@@ -35,6 +35,19 @@ class ImageUnreadable(ImageError):
 
 
 @dataclass(eq=False)
+class ImageNotNumbers(ImageError):
+    """A share of a picture's values are no numbers (NaN), as when a network overflows in half precision."""
+
+    share: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.share:.0%} of the picture's values are no numbers (NaN), so nothing was written: a model "
+            "or VAE overflowed, or its file is damaged. Try another VAE or other settings."
+        )
+
+
+@dataclass(eq=False)
 class ImagesUnlike(ImageError):
     """Two things that must have one size do not."""
 

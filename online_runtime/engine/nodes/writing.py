@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from .errors import ImageNotNumbers
+
 if TYPE_CHECKING:
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
@@ -34,11 +36,14 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
 
 
 def picture(image: Tensor) -> Image.Image:
-    """One IMAGE [H, W, C] in bytes; values outside of 0..1 are cut."""
+    """One IMAGE [H, W, C] in bytes; values outside of 0..1 are cut. Raises ImageNotNumbers."""
     import numpy as np
     from PIL import Image
 
-    values = (255.0 * image.detach().float().cpu().numpy()).clip(0, 255).astype(np.uint8)
+    numbers = image.detach().float().cpu().numpy()
+    if np.isnan(numbers).any():
+        raise ImageNotNumbers(float(np.isnan(numbers).mean()))
+    values = (255.0 * numbers).clip(0, 255).astype(np.uint8)
     return Image.fromarray(values[..., 0] if values.shape[-1] == 1 else values)
 
 

@@ -1,4 +1,4 @@
-"""Not a test: the second part of the suite's plugin, one class for each rule of running. No torch needed."""
+"""Not a test: the second part of the suite's plugin, one class for each rule of running."""
 
 # ruff: noqa: N802 - INPUT_TYPES, IS_CHANGED and VALIDATE_INPUTS are names of the node protocol
 
@@ -291,6 +291,21 @@ class RuleOutputs(Node):
 
     def run(self, text):
         return (text, len(text), list(text))
+
+
+class RuleNaN(Node):
+    """A picture whose values are no numbers."""
+
+    RETURN_TYPES = ("IMAGE",)
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {}}
+
+    def run(self):
+        import torch  # the suite's other nodes need none
+
+        return (torch.full((1, 4, 4, 3), float("nan")),)
 
 
 class RuleFailIn(Node):
