@@ -56,6 +56,8 @@ developer  POST    /api/v1/projects/{project}/snapshots                         
 developer  POST    /api/v1/projects/{project}/snapshots/{snapshot}/verify          snapshot.verify
 developer  POST    /api/v1/projects/{project}/snapshots/{snapshot}/restore         snapshot.restore
 admin      DELETE  /api/v1/projects/{project}/snapshots/{snapshot}                 snapshot.remove
+developer  POST    /api/v1/projects/{project}/snapshots/verify                     snapshot.verify
+developer  PUT     /api/v1/projects/{project}/snapshots/overlay                    snapshot.overlay
 admin      POST    /api/v1/projects/{project}/snapshots/prune                      snapshot.prune
 admin      POST    /api/v1/projects/{project}/snapshots/gc                         snapshot.collect
 

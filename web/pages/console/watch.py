@@ -73,11 +73,12 @@ class Watch:
         source = self._sources.get(key)
         if source is None:
             source = self._sources[key] = Source(key, load, topics, every_seconds)
-        source.listeners[who] = listener
         # What somebody else has on the screen is at most a tick old; what nobody saw for longer is looked
         # at now.
         if source.loaded_at < 0 or time.monotonic() - source.loaded_at > TICK_SECONDS:
             await self._reload(source)
+        source = self._sources.setdefault(key, source)  # dropped meanwhile, while nobody listened yet
+        source.listeners[who] = listener
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run(), name="console watch")
         return source.value
@@ -131,4 +132,11 @@ class Watch:
                 return
             source.value = value
         for listener in list(source.listeners.values()):
-            await listener(value)
+            await _tell(listener, value)
+
+
+async def _tell(listener: Listener, value: object) -> None:
+    try:
+        await listener(value)
+    except Exception as error:  # noqa: BLE001  (one page that cannot be drawn must not stop the others)
+        _log.exception("console_listener_failed", error=str(error))
