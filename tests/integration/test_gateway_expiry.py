@@ -79,6 +79,8 @@ async def test_what_is_too_old_goes_and_is_410_expired_and_a_running_job_stays(h
     assert (await house.get(f"/jobs/{old}"))[0] == 200
     engine.gate.set()
     assert (await house.finished(running))["status"]["status_str"] == "success"
+    await house.archived("a")
+    assert (await house.get(f"/history/{running}"))[0] == 200 and folder(house, running).exists()
 
 
 async def test_beyond_the_size_the_oldest_go_first(house: GatewayHouse) -> None:
