@@ -89,10 +89,8 @@ def _told_when_slow(path: Path) -> Iterator[None]:
         while not done.wait(SLOW_SECONDS):
             waited += SLOW_SECONDS
             frame = sys._current_frames().get(thread)
-            where = "".join(traceback.format_stack(frame, limit=-3)) if frame else ""
-            log.warning(
-                "Plugin %s has not been imported after %.0f seconds; it is at:\n%s", path, waited, where
-            )
+            where = "".join(traceback.format_stack(frame)[-3:]) if frame else ""
+            log.warning("Plugin %s is not imported after %.0f seconds; it is at:\n%s", path, waited, where)
 
     watcher = threading.Thread(target=watch, name="slow-plugin", daemon=True)
     watcher.start()

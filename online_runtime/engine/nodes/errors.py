@@ -9,6 +9,7 @@ EngineError
 │   └── UpscalerUnusable     weights that are no upscaler of pictures
 └── ImageError
     ├── ImageUnreadable    a file that is no picture, or is damaged
+    ├── ImageNotNumbers    values that are no numbers
     └── ImagesUnlike       pictures that cannot form one batch
 """
 
