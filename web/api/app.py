@@ -68,12 +68,14 @@ def create_app(installation: Installation, *, listen: str = "127.0.0.1") -> Fast
     `listen` is one of the names it may be called by, beside the setting `hosts`.
     """
     signin, audit = SignIn(installation), Audit(installation.control)
-    console = LazyConsole(installation, signin, audit)
+    console = LazyConsole(installation, signin, audit, lambda: app.openapi())
     app = FastAPI(
         title="Stillframe",
         version=version("stillframe"),
         description="Freeze a workstation into an immutable snapshot and roll it out to online instances.",
         lifespan=_loading(console),
+        docs_url=None,  # those pages load scripts from elsewhere; the console has its own
+        redoc_url=None,
     )
     app.state.installation = installation
     api = APIRouter(

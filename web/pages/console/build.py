@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import importlib
 import pkgutil
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import structlog
@@ -40,11 +41,13 @@ THEME_VALUES = {"auto": None, "light": False, "dark": True}
 _log = structlog.get_logger(__name__)
 
 
-def build_console(here: Installation, signin: SignIn, audit: Audit) -> FastAPI:
+def build_console(
+    here: Installation, signin: SignIn, audit: Audit, describe: Callable[[], Mapping[str, Any]]
+) -> FastAPI:
     """The console as an application of its own. To be called once a process."""
     jobs_url = GatewaySettings(here.home).jobs_database
     watch = Watch(Markers(here.home, here.chosen.platform.control_database(here.home), jobs_url))
-    console = Console(here, watch, signin, audit)
+    console = Console(here, watch, signin, audit, describe)
     _find_pages()
     for entry in ENTRIES:
         ui.page(entry.path, response_timeout=RESPONSE_LIMIT_SECONDS)(_shown(console, entry))

@@ -7,9 +7,9 @@ waits.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -29,8 +29,11 @@ class LazyConsole:
     modules.
     """
 
-    def __init__(self, here: Installation, signin: SignIn, audit: Audit) -> None:
-        self._make = lambda: _make(here, signin, audit)
+    def __init__(
+        self, here: Installation, signin: SignIn, audit: Audit, describe: Callable[[], Mapping[str, Any]]
+    ) -> None:
+        """`describe` gives the REST API as OpenAPI."""
+        self._make = lambda: _make(here, signin, audit, describe)
         self._stack = AsyncExitStack()
         self._loading: asyncio.Task[ASGIApp] | None = None
 
@@ -64,7 +67,9 @@ class LazyConsole:
         return app
 
 
-def _make(here: Installation, signin: SignIn, audit: Audit) -> ASGIApp:
+def _make(
+    here: Installation, signin: SignIn, audit: Audit, describe: Callable[[], Mapping[str, Any]]
+) -> ASGIApp:
     from web.pages.console.build import build_console
 
-    return build_console(here, signin, audit)
+    return build_console(here, signin, audit, describe)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from inspect import isawaitable
@@ -39,6 +39,7 @@ class Console:
     watch: Watch
     signin: SignIn
     audit: Audit
+    describe: Callable[[], Mapping[str, Any]]  # the REST API as OpenAPI
 
 
 @dataclass(frozen=True)
