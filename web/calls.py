@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from http.client import HTTPResponse, InvalidURL
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -23,6 +24,7 @@ from web.errors import (
     CallTooLarge,
     CallUnavailable,
     EngineUnreachable,
+    RequestRefused,
     WaitedTooLong,
     WorkflowFailed,
 )
@@ -52,6 +54,16 @@ class Result:
     files: tuple[OutputFile, ...]
     instance: str | None = None
     snapshot: str | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back, whatever its status. `content_type` is without its parameters."""
+
+    status: int
+    content_type: str
+    body: bytes = field(repr=False)
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -101,6 +113,18 @@ class Caller:
         """What nodes the engine has."""
         return self._json("GET", "/object_info", None)[0]
 
+    def send(self, method: str, path: str, body: bytes | None) -> Answer:
+        """One call; a refusal is an answer too. Raises EngineUnreachable, RequestRefused."""
+        began = time.monotonic()
+        answer: HTTPResponse | urllib.error.HTTPError
+        try:
+            answer = self._open(method, path, body)
+        except urllib.error.HTTPError as problem:
+            answer = problem
+        with answer:
+            data = answer.read()
+        return Answer(answer.status or 0, answer.headers.get_content_type(), data, time.monotonic() - began)
+
     def _finished(self, prompt_id: str, deadline: float, limit_seconds: float) -> Mapping[str, Any]:
         asked = 0
         while time.monotonic() < deadline:
@@ -122,17 +146,26 @@ class Caller:
             raise CallRefused(self.url + path, 200, "the answer is no JSON document") from problem
 
     def _exchange(self, method: str, path: str, body: bytes | None) -> tuple[bytes, Mapping[str, str]]:
+        try:
+            with self._open(method, path, body) as answer:
+                return answer.read(), dict(answer.headers)
+        except urllib.error.HTTPError as problem:
+            raise _refused(self.url + path, problem) from problem
+
+    def _open(self, method: str, path: str, body: bytes | None) -> HTTPResponse:
         headers = {"Content-Type": "application/json"} if body is not None else {}
         if self.token is not None:
             headers["Authorization"] = self.token
         request = urllib.request.Request(self.url + path, data=body, method=method, headers=headers)
         try:
-            with _direct.open(request, timeout=CALL_LIMIT_SECONDS) as answer:
-                return answer.read(), dict(answer.headers)
-        except urllib.error.HTTPError as problem:
-            raise _refused(self.url + path, problem) from problem
+            opened: HTTPResponse = _direct.open(request, timeout=CALL_LIMIT_SECONDS)
+        except urllib.error.HTTPError:
+            raise
+        except (InvalidURL, ValueError) as problem:
+            raise RequestRefused("Such a call cannot be sent", [str(problem)]) from problem
         except (urllib.error.URLError, OSError) as problem:
             raise EngineUnreachable(self.url, str(getattr(problem, "reason", problem))) from problem
+        return opened
 
 
 def _refused(url: str, problem: urllib.error.HTTPError) -> CallRefused:
