@@ -27,7 +27,7 @@ LOOKS = {
     "narrow": {"viewport": {"width": 390, "height": 800}, "color_scheme": "light"},
     "chinese": {"viewport": {"width": 1280, "height": 800}, "locale": "zh-CN"},
 }
-PAGES = ("/projects", "/new-project", "/accounts", "/account", "/audit")
+PAGES = ("/projects", "/new-project", "/accounts", "/account", "/audit", "/docs")
 SEEN_LIMIT_SECONDS = 3.0  # a second on a machine that does nothing else
 
 
@@ -159,7 +159,7 @@ def test_axe_finds_nothing_grave_on_any_page_in_any_look(look: str, visitor: Com
         page.wait_for_timeout(300)  # Quasar's own fades: half-faded text has too little contrast
         person.shoot(artefacts, f"{look}{path.replace('/', '-')}")
         assert grave_faults(page) == [], path
-    assert person.outside == [] and person.errors == []
+    assert person.outside == [] and person.errors == [] and person.console == []
 
 
 def test_the_sign_in_page_is_faultless(visitor: Come, artefacts: Path) -> None:

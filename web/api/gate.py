@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from urllib.parse import quote, urlsplit
 
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -24,6 +24,7 @@ from web.errors import BodyTooLarge, CredentialsWrong, NotAllowed, OriginRefused
 from web.problem import problem_of
 from web.signin.audit import DONE, Audit, Deed
 from web.signin.cookie import session_in
+from web.signin.headers import protect
 from web.signin.rights import READING, Right, allows, right_for
 
 BODY_LIMIT_BYTES = 32 * 1024 * 1024
@@ -48,6 +49,8 @@ class Gate:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
+        if scope["type"] == "http":
+            send = _protected(send, Headers(scope=scope).get("host", ""))
         right = right_for(scope.get("method", "GET"), scope["path"])
         try:
             _check_headers(scope, self._hosts)
@@ -199,6 +202,15 @@ def _hostname(host: str) -> str:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:
         return ""
+
+
+def _protected(send: Send, host: str) -> Send:
+    async def protected(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            protect(MutableHeaders(scope=message), host)
+        await send(message)
+
+    return protected
 
 
 def _limited(receive: Receive, limit_bytes: int) -> Receive:
