@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from workstation.mounting import make_overlay
+
 IMAGE_BYTES = 400 << 20  # The smallest xfs has 300 MB; the image is sparse.
 LIMIT_SECONDS = 120
 
@@ -35,6 +37,21 @@ def loop_disk(kind: str, folder: Path) -> Iterator[Path]:
     finally:
         _unmount(place)
         image.unlink()
+
+
+def require_overlay(folder: Path) -> None:
+    """Skip the test where no overlay can be mounted over `folder`."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root to mount")
+    trial = folder / "trial"
+    for name in ("lower", "upper", "work"):
+        (trial / name).mkdir(parents=True)
+    try:
+        os.close(make_overlay([trial / "lower"], trial / "upper", trial / "work"))
+    except OSError as error:
+        pytest.skip(f"no overlay can be mounted here: {error.strerror}")
+    finally:
+        shutil.rmtree(trial)
 
 
 def _unmount(place: Path) -> None:

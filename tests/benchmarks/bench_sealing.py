@@ -91,7 +91,7 @@ def restoring(bench: Bench) -> None:
     took = timed(lambda: bench.restore(wanted))
     waited = timed(lambda: wait_for_removal(bench))
     print(
-        f"restore                   {took * 1000:9.1f} ms, then {waited * 1000:.1f} ms of removal in background"
+        f"restore                   {took * 1000:9.1f} ms, then {waited * 1000:.1f} ms of removing behind it"
     )
 
 

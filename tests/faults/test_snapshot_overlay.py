@@ -18,6 +18,7 @@ from snapshotter.freeze import FreezeProgress
 from snapshotter.restore import restore
 from snapshotter.verify import verify
 from tests.faults.test_snapshot_at_rest import House
+from tests.loop_disks import require_overlay
 from workstation import overlay
 from workstation.change import change, recover
 from workstation.errors import OverlayRefused
@@ -25,20 +26,20 @@ from workstation.layout import Project
 from workstation.overlay import NOTE, bring_up, flatten, is_mounted, lay, read_stack, seal, take_down
 from workstation.removing import replaced
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount")]
+pytestmark = pytest.mark.slow
 LIMIT_SECONDS = 120
 Seen = dict[str, tuple[int, int, bytes | str | None]]
+
+
+@pytest.fixture(autouse=True)
+def overlays(tmp_path: Path) -> None:
+    require_overlay(tmp_path)
 
 
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
     found = House(tmp_path / "home")
-    try:
-        lay(found.project)
-    except OverlayRefused as refused:
-        if "no overlay can be mounted" in str(refused):
-            pytest.skip(str(refused))
-        raise
+    lay(found.project)
     yield found
     take_down(found.project)
 

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import uvicorn
 
+from tests.loop_disks import require_overlay
 from workstation.layout import Home, Project
 
 pytestmark = pytest.mark.slow
@@ -286,8 +287,8 @@ def test_the_api_tells_the_progress_of_long_work_to_whoever_asks_for_events(hous
         assert (kind, problem["status"], "9" in problem["detail"]) == ("problem", 404, True)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount")
 def test_a_workstation_is_laid_on_sealed_folders_and_made_plain_again(house: House) -> None:
+    require_overlay(house.home.root)
     house.freeze("one")
     said = house.run("snapshot", "overlay", "studio")
     assert "plain" in said and "--on" in said
