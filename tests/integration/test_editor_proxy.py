@@ -310,6 +310,7 @@ async def test_an_engine_without_the_newer_routes_gets_them_here(
     async with admin.get(f"{editor}/api/jobs/{prompt_id}") as answer:
         shown = await answer.json()
     assert shown["outputs"]["2"]["images"] and shown["workflow"]["prompt"] == prompt
+    assert shown["workflow"]["extra_data"]["create_time"] == job["create_time"]  # noted when it was sent
     async with admin.get(f"{editor}/api/jobs/no-such-job") as answer:
         assert answer.status == 404 and await answer.json() == {"error": "Job not found"}
     async with admin.get(f"{editor}/api/jobs?status=lost") as answer:
