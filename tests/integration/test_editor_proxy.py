@@ -34,7 +34,15 @@ LIMIT_SECONDS = 60.0
 PREVIEWING = '''
 import comfy.utils
 import torch
+from aiohttp import web
 from PIL import Image
+from server import PromptServer
+
+
+@PromptServer.instance.routes.get("/loose")
+async def loose(request):
+    headers = {"Content-Security-Policy": "default-src *", "Access-Control-Allow-Origin": "*"}
+    return web.Response(text="<p>a page of a plugin</p>", content_type="text/html", headers=headers)
 
 
 class Watched:
@@ -168,7 +176,9 @@ async def test_pages_of_other_origins_cannot_open_the_websocket(
     assert refused.value.status == 403
 
 
-@pytest.mark.parametrize("path", ["/", "/scripts/app.js", "/api/object_info", "/extensions/watched/one.js"])
+@pytest.mark.parametrize(
+    "path", ["/", "/scripts/app.js", "/api/object_info", "/extensions/watched/one.js", "/loose"]
+)
 async def test_every_answer_shuts_the_page_in(
     editors: Editors, admin: aiohttp.ClientSession, path: str
 ) -> None:
@@ -177,6 +187,7 @@ async def test_every_answer_shuts_the_page_in(
         rules = dict(rule.split(" ", 1) for rule in answer.headers["Content-Security-Policy"].split("; "))
         host = editors.url.removeprefix("http://")
         assert rules["connect-src"] == f"http://{host}{NEW}/ ws://{host}{NEW}/ data: blob:"
+        assert "Access-Control-Allow-Origin" not in answer.headers
         assert rules["frame-ancestors"] == "'self'" and "unsafe-eval" not in rules["script-src"].split()
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert answer.headers["Referrer-Policy"] == "same-origin"

@@ -44,8 +44,9 @@ class Editor:
             answer = await self._answer(Request(scope, receive), project, prefix, path)
         except (WebError, WorkstationError) as error:
             answer = problem_page(error) if path in PAGE_PATHS else refusal(error)
-        policy_text = answer.headers.get("content-security-policy") or _policy_of(scope, prefix, path)
-        await answer(scope, receive, _guarding(send, policy_text))
+        # Never the policy that an engine's or a plugin's answer brings along.
+        own = answer.policy if isinstance(answer, _PageAnswer) else _policy_of(scope, prefix, path)
+        await answer(scope, receive, _guarding(send, own))
 
     async def _answer(self, request: Request, project: str, prefix: str, path: str) -> Response:
         if request.method in ("GET", "HEAD"):
@@ -60,9 +61,7 @@ class Editor:
     def _page(self, request: Request, project: str, prefix: str) -> Response:
         running_engine(self._home, project)
         page = read_page()
-        text = policy.page_policy(_host(request.scope), prefix, page.scripts)
-        headers = {"Cache-Control": "no-cache", "Content-Security-Policy": text}
-        return Response(page.html, media_type="text/html", headers=headers)
+        return _PageAnswer(page.html, policy.page_policy(_host(request.scope), prefix, page.scripts))
 
     def _may_stay(self, scope: Scope) -> bool:
         try:
@@ -80,6 +79,14 @@ class Editor:
             await self._sockets.serve(scope, receive, send, engine)
         except (WebError, WorkstationError) as error:
             await refusal(error)(scope, receive, send)
+
+
+class _PageAnswer(Response):
+    """The editor's page, which alone may run the scripts that stand in it."""
+
+    def __init__(self, html: bytes, page_policy: str) -> None:
+        super().__init__(html, media_type="text/html", headers={"Cache-Control": "no-cache"})
+        self.policy = page_policy
 
 
 def _place(scope: Scope) -> tuple[str, str, str]:
