@@ -10,6 +10,7 @@ from typing import Any
 
 from . import __version__
 from .models import attention
+from .startup import STARTUP
 
 COMPATIBLE_WITH = "0.3.64"  # the ComfyUI whose API this engine follows; clients compare it
 
@@ -38,6 +39,7 @@ def system_stats(cpu_only: bool) -> dict[str, Any]:
         },
         "devices": _cuda_devices() if gpu else [_cpu(total, free)],
         "attention": attention.report(gpu),
+        "startup": STARTUP.as_json(),
     }
 
 

@@ -22,6 +22,7 @@ from .extra_paths import add_extra_paths
 from .folders import Folders
 from .registry import BUILTIN, NodeRegistry
 from .server import build_app
+from .startup import STARTUP
 
 log = logging.getLogger(__name__)
 
@@ -44,10 +45,11 @@ def run(arguments: Arguments) -> int:
 
 def prepare(arguments: Arguments, keeper: logs.LogKeeper) -> Engine:
     """Folders, compatibility modules, own nodes, plugins: all that comes before listening."""
-    from .models import attention, memory
-    from .nodes import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
-
-    places = prepare_folders(arguments)
+    with STARTUP.stage("own nodes"):
+        from .models import attention, memory
+        from .nodes import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
+    with STARTUP.stage("folders"):
+        places = prepare_folders(arguments)
     memory.configure(arguments.cpu)
     attention.configure(
         arguments.attention, frozenset({"xformers"}) if arguments.disable_xformers else frozenset()
@@ -80,12 +82,16 @@ def prepare_folders(arguments: Arguments) -> Folders:
 def load_nodes(engine: Engine, classes: Mapping[str, Any], names: Mapping[str, str]) -> None:
     """The engine's own nodes, then the plugins' unless the arguments forbid them."""
     engine.registry.add(BUILTIN, classes, names)
-    compat.install(engine)
+    with STARTUP.stage("compatibility"):
+        compat.install(engine)
     if engine.arguments.disable_all_custom_nodes:
         log.info("Custom nodes are disabled")
         return
-    plugins.run_prestartup_scripts(engine.folders)
-    plugins.load_all(engine.folders, engine.registry)
+    with STARTUP.stage("plugins"):
+        prepared = plugins.run_prestartup_scripts(engine.folders)
+        loaded = plugins.load_all(engine.folders, engine.registry)
+    for one in (*prepared, *loaded):
+        STARTUP.plugins[one.path.name] = STARTUP.plugins.get(one.path.name, 0.0) + one.seconds
 
 
 def _empty(folder: Path) -> None:
@@ -116,6 +122,8 @@ async def _serve(engine: Engine) -> int:
         await runner.cleanup()
         return 1
     engine.worker.start()
+    STARTUP.ready()
+    log.info("%s", STARTUP.sentence())
     host, port = runner.addresses[0][:2]
     log.info("Starting server\n")
     log.info("To see the GUI go to: http://%s:%s", f"[{host}]" if ":" in host else host, port)

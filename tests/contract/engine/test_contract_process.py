@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -27,6 +28,22 @@ def test_the_copied_folder_runs_as_a_script_under_another_name(tmp_path, engines
         assert b'"nodes"' in response.read()
     assert f"To see the GUI go to: {bench.url}" in bench.log.read_text()
     assert engines.stop(bench) == 0
+
+
+def test_what_the_start_spent_is_told_by_stage_and_plugin(tmp_path, engines):
+    pack = tmp_path / "base" / "custom_nodes" / "slow_pack"
+    pack.mkdir(parents=True)
+    (pack / "__init__.py").write_text("import time\ntime.sleep(0.3)\nNODE_CLASS_MAPPINGS = {}\n")
+    bench = engines.start(tmp_path / "base")
+    try:
+        with urllib.request.urlopen(f"{bench.url}/system_stats", timeout=60) as response:
+            told = json.load(response)["startup"]
+    finally:
+        engines.stop(bench)
+    assert told["plugins"]["slow_pack"] >= 0.3
+    assert next(iter(told["stages"])) == "interpreter" and told["stages"]["plugins"] >= 0.3
+    assert told["ready_after"] == pytest.approx(sum(told["stages"].values()), abs=0.01)
+    assert "s after the process began: interpreter" in bench.log.read_text()
 
 
 def test_an_idle_engine_stops_within_two_seconds_of_sigterm(tmp_path, engines):
