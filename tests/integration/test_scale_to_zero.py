@@ -15,6 +15,7 @@ import pytest
 
 from tests.running_platform import eventually
 from tests.running_studio import WORKFLOW, Studio, running_studio
+from web.local_key import authorization
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -56,6 +57,16 @@ def test_a_sleeping_service_answers_its_next_call_and_its_history_tells_why_it_s
     shown = studio.platform.json("instance", "show", studio.project, first["id"])
     kinds = [moment["kind"] for moment in shown["life"]]
     assert [kinds[0], kinds[-2], kinds[-1]] == ["created", "draining", "stopped"]
+    door = f"{studio.platform.record()['url']}/api/v1/services/{studio.project}"
+    who = authorization(studio.platform.home / "run", "tests")
+    for path, known in (
+        ("overview", told["sizes"][0]["reason"]),
+        (f"instances/{first['id']}/life", "draining"),
+        ("usage?days=1", "inference_seconds"),
+    ):
+        status, body = studio.platform.get(f"{door}/{path}", who)
+        assert (status, known in body.decode()) == (200, True), body
+    assert [slot["number"] for slot in studio.platform.json("instance", "slots")] == [0, 1, 2, 3]
     (today,) = studio.platform.json("service", "usage", studio.project, "--days", "1")
     assert today["jobs"] == 2
     assert today["instance_seconds"] > 0
