@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from tests.running_platform import QUICK
+from online_runtime.jobs.database import open_jobs
+from publisher.db import services
+from publisher.db.control import open_control
+from tests.running_platform import QUICK, eventually
 from tests.running_studio import running_studio
 from tests.servers import postgres_server, rabbitmq_server, redis_server
+from web.pages.console.markers import CONTROL, Markers
+from workstation.home import open_home
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -40,6 +46,18 @@ def test_the_platform_deploys_calls_and_rolls_back_on_postgresql_and_redis(tmp_p
                 ["ps", "axww", "-o", "args"], capture_output=True, text=True, check=True
             )
             assert database.url not in processes.stdout, "a URL holds a password"
+
+
+def test_the_console_sees_that_something_was_written_on_a_server(tmp_path: Path) -> None:
+    with postgres_server() as database:
+        open_jobs(database.url).close()
+        control = open_control(database.url)
+        markers = Markers(open_home(tmp_path / "home"), database.url, database.url)
+        before = markers.read([CONTROL])
+        with control.write() as tx:
+            services.create(tx, "demo", {}, "ana", datetime.now(UTC))
+        eventually(lambda: markers.read([CONTROL]) != before, "another marker")
+        control.close()
 
 
 SERVERS = {"files": None, "redis": redis_server, "rabbitmq": rabbitmq_server}

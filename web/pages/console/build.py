@@ -45,7 +45,7 @@ def build_console(
     here: Installation, signin: SignIn, audit: Audit, describe: Callable[[], Mapping[str, Any]]
 ) -> FastAPI:
     """The console as an application of its own. To be called once a process."""
-    jobs_url = GatewaySettings(here.home).jobs_database
+    jobs_url = GatewaySettings(here.home, jobs_url=here.chosen.platform.jobs_url).jobs_database
     watch = Watch(Markers(here.home, here.chosen.platform.control_database(here.home), jobs_url))
     console = Console(here, watch, signin, audit, describe)
     _find_pages()
@@ -128,22 +128,26 @@ async def _no_page(page: Page) -> None:
 
 
 async def _look_after_session(page: Page) -> None:
-    """Whose session ends elsewhere, or by time, is led to the sign-in, and back from there."""
+    """Whose session ends elsewhere, or by time, is led to the sign-in, and back from there.
+
+    Whose role is changed gets the page as that role sees it.
+    """
     signin, person, who = page.console.signin, page.person, object()
 
-    async def hear(good: object) -> None:
-        if good is not True and not page.client.is_deleted:
-            page.client.open("/signin?next=" + quote(page.path, safe="/"))
+    async def hear(role: object) -> None:
+        if not page.client.is_deleted:
+            page.client.open(page.path if role else "/signin?next=" + quote(page.path, safe="/"))
 
-    def good() -> bool:
+    def role_now() -> str:
+        """The role that counts by now, "" when the session is over."""
         try:
-            return signin.still(person, asking=False).role == person.role
+            return signin.still(person, asking=False).role
         except CredentialsWrong:
-            return False
+            return ""
 
     page.client.on_delete(lambda: page.console.watch.leave(who))
     key = ("session", person.name, person.role, person.session)
-    await page.console.watch.join(who, hear, key, good, frozenset({CONTROL}), SESSION_LOOK_SECONDS)
+    await page.console.watch.join(who, hear, key, role_now, frozenset({CONTROL}), SESSION_LOOK_SECONDS)
 
 
 def _projects(here: Installation, wanted: str) -> tuple[str, ...]:

@@ -8,13 +8,15 @@ import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import make_url, text
 
+from online_runtime.jobs.postgres_server import postgres_engine
 from workstation.layout import Home, Project
 
 Marker = object  # compared, never looked into
 CONTROL, JOBS, PROJECTS, MODELS = "control", "jobs", "projects", "models"
 _PROJECT = "project:"
+ANSWER_LIMIT_SECONDS = 5.0  # nothing here waits for a lock; a page does not wait longer for a server
 
 
 def project_topic(name: str) -> str:
@@ -97,7 +99,7 @@ def _sqlite_marker(file: Path) -> Callable[[], Marker]:
 
 def _server_marker(url: str) -> Callable[[], Marker]:
     """A server tells how many rows were written by all; it is up to a second late."""
-    engine = create_engine(url, pool_size=1, pool_pre_ping=True)
+    engine = postgres_engine(url, ANSWER_LIMIT_SECONDS)
     question = text("SELECT sum(n_tup_ins + n_tup_upd + n_tup_del) FROM pg_stat_user_tables")
 
     def marker() -> Marker:
