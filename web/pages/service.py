@@ -205,14 +205,10 @@ async def instance(page: Page, instance: str) -> None:
     page_header("service.instance-title", name=instance)
     await page.live(_draw_life, life_of, page.project, instance, on=(CONTROL,))
     with section("service.log"):
-        lines = await page.read(log_of, page.project, instance)
-        view = LogView("service.log", lines)
-        seen = list(lines)
+        view = LogView("service.log", await page.read(log_of, page.project, instance))
 
     async def more() -> None:
-        now = await page.read(log_of, page.project, instance)
-        view.push(_after(seen, now))
-        seen[:] = now
+        view.push_new(await page.read(log_of, page.project, instance))
 
     ui.timer(2.0, more)
 
@@ -227,14 +223,6 @@ def life_of(here: Installation, project: str, instance: str) -> Life:
 def log_of(here: Installation, project: str, instance: str) -> tuple[str, ...]:
     """Raises InstanceNotFound, ServiceNotFound."""
     return here.publisher.instance_log(project, instance, LOG_LINES)
-
-
-def _after(seen: list[str], now: tuple[str, ...]) -> list[str]:
-    """The lines of `now` that stand after what was seen; all of them when nothing of it is there any more."""
-    for kept in range(min(len(seen), len(now)), 0, -1):
-        if list(now[:kept]) == seen[-kept:]:
-            return list(now[kept:])
-    return list(now)
 
 
 def _draw_life(life: Life) -> None:

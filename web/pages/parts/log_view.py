@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from nicegui import ui
 from nicegui.element import Element
@@ -30,7 +30,8 @@ class LogView(Element):
                 ) as copy:
                     copy.props["title"] = say("parts.copy")
                     icon("content_copy")
-            first = "\n".join(list(lines)[-MOST_LINES:])
+            self._seen = list(lines)[-MOST_LINES:]
+            first = "\n".join(self._seen)
             self._lines = tag("pre", first, tabindex="0", role="log", aria_label=say(label))
             self._lines.props["data-limit"] = MOST_LINES
 
@@ -39,6 +40,20 @@ class LogView(Element):
         text = list(lines)
         if text:
             ui.run_javascript(f"stillframe.log({self.id}, {_json(text)})")
+
+    def push_new(self, lines: Sequence[str]) -> None:
+        """Add what stands in `lines`, the last ones of a log, after what was shown of it before."""
+        now = list(lines)
+        kept = next(
+            (
+                count
+                for count in range(min(len(self._seen), len(now)), 0, -1)
+                if now[:count] == self._seen[-count:]
+            ),
+            0,
+        )
+        self._seen = now
+        self.push(now[kept:])
 
 
 def _json(value: object) -> str:
