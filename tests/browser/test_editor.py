@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,11 +16,14 @@ from tests.browser.studio import faulty_workflow, make_studio, picture_workflow
 from tests.browser.visitor import Visitor
 from tests.running_platform import Platform
 from web.editor.templates import TEMPLATES, workflow
+from workstation.bases import add_base
+from workstation.home import open_home
 from workstation.layout import Project
 from workstation.process import stop_workstation
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
+REAL = "STILLFRAME_CONTRACT_ENGINE"  # "PYTHON CHECKOUT/main.py": a ComfyUI that the same tests may use
 EDITOR = "/projects/studio/editor/"
 SIZE = {"width": 1400, "height": 900}
 READY = "document.getElementById('splash-loader') === null && !!document.getElementById('painter-mark')"
@@ -216,3 +221,34 @@ def test_the_editor_finds_its_engine_again_after_a_restart(editor: Visitor, plat
     platform.cli("workstation", "restart", "studio", limit_seconds=300)
     editor.until("window.again")
     assert editor.until("window.comfyAPI.api.api.clientId") == client
+
+
+@pytest.mark.skipif(REAL not in os.environ, reason=f"{REAL} names no ComfyUI")
+def test_a_real_checkout_of_comfyui_runs_under_the_same_page(
+    visitor: Callable[..., Visitor], platform: Platform, artefacts: Path
+) -> None:
+    python, program = shlex.split(os.environ[REAL])
+    add_base(open_home(platform.home), "comfyui", Path(python))
+    checkout = str(Path(program).parent)
+    platform.cli("project", "create", "real", "--engine", checkout, "--base", "comfyui", limit_seconds=600)
+    platform.cli("workstation", "start", "real", "--cpu", limit_seconds=600)
+    try:
+        person = visitor(viewport=SIZE)
+        person.go("/projects/real/editor/")
+        person.until("document.getElementById('splash-loader') === null && !!window.comfyAPI")
+        person.page.keyboard.press("Escape")
+        blue = {
+            "class_type": "EmptyImage",
+            "inputs": {"width": 64, "height": 64, "batch_size": 1, "color": 255},
+        }
+        save = {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "real"}}
+        load(person, {"1": blue, "2": save}, "real")
+        person.page.evaluate(WATCH)
+        person.page.get_by_test_id("queue-button").click()
+        person.until("window.seen.success > 0", 180)
+        assert person.until(RESULT) == [64, 64]
+        person.shoot(artefacts, "editor-comfyui")
+        assert [one for one in person.failures if not any(known in one[1] for known in OPTIONAL)] == []
+        assert person.outside == [] and person.errors == []
+    finally:
+        platform.cli("workstation", "stop", "real")
