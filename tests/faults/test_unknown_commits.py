@@ -5,25 +5,36 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from publisher.errors import ControlUnreachable, DeploymentInProgress
 from publisher.states import DeploymentState as S
 from tests.cut_line import Cut, CutLine, cut_line
 from tests.fakes.publishing import Stage
-from tests.servers import postgres_server
+from tests.servers import Server, postgres_server
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with postgres_server() as server:
+        yield server
 
 
 @pytest.fixture
-def line() -> Iterator[CutLine]:
-    with postgres_server() as server, cut_line(server.port) as line:
+def line(server: Server) -> Iterator[CutLine]:
+    """A line to an empty database."""
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute("DROP DATABASE IF EXISTS played WITH (FORCE)")
+        connection.execute("CREATE DATABASE played")
+    with cut_line(server.port) as line:
         yield line
 
 
 def stage_on(line: CutLine, folder: Path) -> Stage:
-    url = f"postgresql://stillframe@127.0.0.1:{line.port}/postgres"
+    url = f"postgresql://stillframe@127.0.0.1:{line.port}/played"
     # A lease that could not be given back is waited for, and that in real time.
     return Stage(folder / "home", database_url=url, lease_seconds=0.1)
 
