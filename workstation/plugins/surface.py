@@ -43,7 +43,7 @@ class Surface:
             part = dotted.removeprefix(_SERVER).split(".", 1)[0]
             return Presence.PRESENT if part in self.server_parts else Presence.ABSENT
         if module:
-            if not rest or rest.split(".", 1)[0] in self.names[module]:
+            if not rest or rest.startswith("__") or rest.split(".", 1)[0] in self.names[module]:
                 return Presence.PRESENT
             return Presence.PLACEHOLDER if self._is_open(module, rest) else Presence.ABSENT
         root = dotted.split(".", 1)[0]

@@ -40,6 +40,7 @@ def scanned(folder: Path, surface: Surface, source: str, **more: str) -> PluginS
         ("folder_paths.get_filename_list", Presence.PRESENT),
         ("node_helpers.no_such_function", Presence.ABSENT),
         ("folder_paths.no_such_function", Presence.ABSENT),
+        ("folder_paths.__file__", Presence.PRESENT),
         ("nodes.SaveImage", Presence.PRESENT),
         ("nodes.UNETLoader", Presence.PLACEHOLDER),
         ("nodes.SomebodyElses", Presence.ABSENT),
