@@ -1,6 +1,6 @@
 """How the figures of bench_snapshots.py grow from 10,000 to 200,000 files.
 
-python tests/benchmarks/bench_snapshots_growth.py                 needs 15 GB of disk for a while
+python tests/benchmarks/bench_snapshots_growth.py                 needs 20 GB of disk for a while
 python tests/benchmarks/bench_snapshots_growth.py 10000 30000     other sizes
 """
 
