@@ -10,16 +10,16 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.door import ADMIN, DEVELOPER, PASSWORD, VIEWER, platform_at
 from tests.browser.visitor import Visitor
-from tests.running_platform import QUICK, Platform
+from tests.running_platform import QUICK, Platform, eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 Come = Callable[..., Visitor]
-WRONG_PASSWORDS, FORGIVEN_SECONDS = 4, 5.0
+WRONG_PASSWORDS, FORGIVEN_SECONDS = 3, 25.0  # so many guesses must fit into it on a busy machine
 
 
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """One that locks out soon, and not for long."""
+    """One that locks out soon, and not for long. It locks addresses, so that test comes last."""
     settings = {
         **QUICK,
         "wrong_passwords": WRONG_PASSWORDS,
@@ -60,27 +60,6 @@ def test_where_to_go_after_the_sign_in_is_never_somebody_elses_page(visitor: Com
         fill(page, ADMIN, PASSWORD)
         expect(page).to_have_url(re.compile(r"/projects$"))
         assert person.outside == []
-
-
-def test_a_wrong_password_is_said_and_too_many_are_made_to_wait(visitor: Come) -> None:
-    page = visitor(account=None).go("/signin")
-    for _ in range(WRONG_PASSWORDS):
-        fill(page, ADMIN, "guessed wrong")
-        expect(page.get_by_role("alert")).to_contain_text("wrong")
-    fill(page, ADMIN, PASSWORD)
-    expect(page.get_by_role("alert")).to_contain_text("try again in")
-    expect(page.get_by_label("Account")).to_have_value(ADMIN)
-
-    def forgiven() -> bool:
-        page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_role("button", name="Sign in").click()
-        page.wait_for_load_state()
-        return "/signin" not in page.url
-
-    for _ in range(100):  # each try is a page; the lock lasts five seconds
-        if forgiven():
-            break
-    expect(page.get_by_role("heading", name="Projects")).to_be_visible()
 
 
 def test_a_session_that_ends_elsewhere_leads_to_the_sign_in_and_back(visitor: Come) -> None:
@@ -141,6 +120,7 @@ def test_a_role_that_was_taken_counts_at_once_in_open_pages(visitor: Come, platf
         "fetch('/api/v1/projects', {method: 'POST', body: '{\"name\": \"mine\"}'}).then(one => one.status)"
     )
     assert asked == 403
+    expect(page.get_by_role("link", name="New project")).to_have_count(0)
 
 
 def test_an_admin_makes_an_account_that_can_sign_in(visitor: Come) -> None:
@@ -175,3 +155,22 @@ def test_an_api_key_made_in_the_console_opens_the_api_until_it_is_revoked(
     page.get_by_role("alertdialog").get_by_role("button", name="Revoke").click()
     expect(page.get_by_role("row").filter(has_text="pipeline")).to_have_count(0)
     assert platform.get(address, f"Bearer {key}")[0] == 401
+
+
+def test_a_wrong_password_is_said_and_too_many_are_made_to_wait(visitor: Come) -> None:
+    page = visitor(account=None).go("/signin")
+    for _ in range(WRONG_PASSWORDS):
+        fill(page, ADMIN, "guessed wrong")
+        expect(page.get_by_role("alert")).to_contain_text("wrong")
+    fill(page, ADMIN, PASSWORD)
+    expect(page.get_by_role("alert")).to_contain_text("try again in")
+    expect(page.get_by_label("Account")).to_have_value(ADMIN)
+
+    def forgiven() -> bool:
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_load_state()
+        return "/signin" not in page.url
+
+    eventually(forgiven, "the end of the lock", 10 * FORGIVEN_SECONDS)
+    expect(page.get_by_role("heading", name="Projects")).to_be_visible()
