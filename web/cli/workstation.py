@@ -69,13 +69,28 @@ def restart(project: ProjectArgument, home: HomeOption = None, as_json: JsonOpti
 
 
 @app.command("status")
-def status(project: ProjectArgument, home: HomeOption = None, as_json: JsonOption = False) -> None:
+def status(
+    project: ProjectArgument,
+    timings: Annotated[
+        bool, typer.Option("--timings", help="What its start spent, by stage and plugin.")
+    ] = False,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Tell whether the engine runs, where, and how it ended last."""
     from web.cli.opening import known_project, opened
     from web.cli.output import show
     from workstation.process import workstation_state
 
-    state = workstation_state(known_project(opened(home), project))
+    place = known_project(opened(home), project)
+    if timings:
+        from web.cli.workstation_timings import lines_of, startup_of
+        from web.workstations import engine_url
+
+        spent = startup_of(engine_url(place))
+        show(spent, *lines_of(spent, project), as_json=as_json)
+        return
+    state = workstation_state(place)
     show(state, *_lines(project, state), as_json=as_json)
 
 
