@@ -22,7 +22,7 @@ def test_stages_and_plugins_of_a_start_are_told_slowest_plugin_first(tmp_path) -
     finally:
         stop(bench)
     assert lines[0].startswith("Ready ")
-    assert [line.split()[1] for line in lines if line.startswith("  plugin")] == ["slow", "quick"]
+    assert [line.split()[1] for line in lines if line.startswith("  plugin ")] == ["slow", "quick"]
     with pytest.raises(EngineUnreachable):
         startup_of(bench.url)
 
