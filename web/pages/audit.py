@@ -40,7 +40,7 @@ def _draw(lines: tuple[AuditEntry, ...]) -> None:
             Column("audit.when", lambda one: moment(one.at)),
             Column("audit.by", lambda one: tag("strong", one.by)),
             Column("audit.action", lambda one: tag("code", one.action, "sf-inline-code")),
-            Column("audit.subject", lambda one: one.subject),
+            Column("audit.subject", lambda one: one.subject, "sf-break"),
             Column("audit.outcome", _outcome),
             Column("audit.from", lambda one: tag("span", f"{one.source} · {one.address}", "sf-quiet")),
         ],

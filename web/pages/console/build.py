@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import importlib
 import pkgutil
@@ -37,6 +38,7 @@ LANGUAGE_PACKS: dict[str, Language] = {"en": "en-US", "zh": "zh-CN"}
 RESPONSE_LIMIT_SECONDS = 30.0  # for a page's first values, on a busy machine
 RECONNECT_SECONDS = 30.0  # a laptop that changes networks comes back to the page it had
 SESSION_LOOK_SECONDS = 5.0  # an end by time; one by sign-out shows at once
+LEAVE_SECONDS = 5.0  # for a browser to go to the sign-in
 THEME_VALUES = {"auto": None, "light": False, "dark": True}
 _log = structlog.get_logger(__name__)
 
@@ -137,6 +139,7 @@ async def _look_after_session(page: Page) -> None:
     async def hear(role: object) -> None:
         if not page.client.is_deleted:
             page.client.open(page.path if role else "/signin?next=" + quote(page.path, safe="/"))
+            asyncio.get_running_loop().call_later(LEAVE_SECONDS, _end, page)
 
     def role_now() -> str:
         """The role that counts by now, "" when the session is over."""
@@ -148,6 +151,12 @@ async def _look_after_session(page: Page) -> None:
     page.client.on_delete(lambda: page.console.watch.leave(who))
     key = ("session", person.name, person.role, person.session)
     await page.console.watch.join(who, hear, key, role_now, frozenset({CONTROL}), SESSION_LOOK_SECONDS)
+
+
+def _end(page: Page) -> None:
+    """A browser that does not go where it is led is told nothing more."""
+    if not page.client.is_deleted:
+        page.client.delete()
 
 
 def _projects(here: Installation, wanted: str) -> tuple[str, ...]:

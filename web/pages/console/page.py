@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -82,7 +82,6 @@ class Page:
     path: str
     address: str
     project: str = ""
-    id: object = field(default_factory=object)
 
     @property
     def here(self) -> Installation:
