@@ -132,10 +132,11 @@ def _needed(scaling: Scaling, facts: Facts) -> int:
 
 def _awake_until(scaling: Scaling, facts: Facts) -> datetime | None:
     """Until when the last sign of use keeps one instance; a fresh start counts as one."""
-    signs = [sign for sign in (facts.last_call_at, facts.busy_at) if sign is not None]
-    if facts.present > 0 and facts.changed_at is not None:
-        signs.append(facts.changed_at)
-    return max(signs) + timedelta(seconds=scaling.idle_seconds) if signs else None
+    signs = [facts.last_call_at]
+    if facts.present > 0:  # what was busy once wakes nobody again
+        signs += [facts.busy_at, facts.changed_at]
+    latest = max((sign for sign in signs if sign is not None), default=None)
+    return None if latest is None else latest + timedelta(seconds=scaling.idle_seconds)
 
 
 _Choice = tuple[int, str, datetime | None]

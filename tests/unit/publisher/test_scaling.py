@@ -151,6 +151,11 @@ def test_it_sleeps_when_nobody_called_for_the_idle_time() -> None:
     assert number(SLEEPY, present=1, changed_at=ago(900), last_call_at=ago(601), unfinished_jobs=1) == 1
 
 
+def test_only_a_call_wakes_a_sleeping_service_not_that_it_was_busy_once() -> None:
+    assert number(SLEEPY, present=0, changed_at=ago(5), busy_at=ago(5)) == 0
+    assert number(SLEEPY, present=0, changed_at=ago(5), busy_at=ago(5), last_call_at=ago(1)) == 1
+
+
 OFFICE = Scaling(
     minimum=0,
     maximum=2,
