@@ -17,6 +17,8 @@ from publisher.fleet import CRASHES_ALLOWED, Fleet
 from publisher.states import DeploymentState as S
 from tests.fakes.publishing import FakeClock, Stage
 
+pytestmark = pytest.mark.slow  # whole deployments, half a second each
+
 ELASTIC = {"minimum": 1, "maximum": 3, "queue_per_instance": 2, "cooldown_up_seconds": 10}
 SLEEPY = {"minimum": 0, "idle_seconds": 100}
 ROUNDS = 400

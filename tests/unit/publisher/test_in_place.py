@@ -15,6 +15,8 @@ from publisher.states import DeploymentState as S
 from snapshotter.errors import SnapshotterError
 from tests.fakes.publishing import Stage
 
+pytestmark = pytest.mark.slow  # whole deployments, half a second each
+
 
 def stage_with(tmp_path: Path, slots: int = 1, instances: int = 1, **settings: Any) -> Stage:
     """A service that serves snapshot one with every slot taken, and a workstation that has moved on."""
