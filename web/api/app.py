@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
@@ -42,6 +43,7 @@ from web.pages.static.assets import FOLDER, PREFIX
 from web.signin.audit import Audit
 from web.signin.page import signin_routes
 
+CONSOLE_PAUSE_SECONDS = 0.5  # so that its import does not hold up the door's start
 NOUNS = (
     projects,
     plugins,
@@ -110,12 +112,13 @@ def healthz() -> dict[str, str]:
 
 
 def _loading(console: LazyConsole) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
-    """The console begins to load as soon as the door serves."""
+    """The console begins to load a moment after the door serves, or when the first page is asked for."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        console.load()
+        soon = asyncio.get_running_loop().call_later(CONSOLE_PAUSE_SECONDS, console.load)
         yield
+        soon.cancel()
         await console.close()
 
     return lifespan
