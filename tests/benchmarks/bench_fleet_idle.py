@@ -15,6 +15,8 @@ from pathlib import Path
 
 import psutil
 
+sys.path.insert(0, str(Path(__file__).parents[2]))  # the tests are no installed package
+
 from tests.running_studio import running_studio
 
 OURS = {

@@ -115,19 +115,21 @@ def house(disk: Path) -> House:
     return House(disk / "home")
 
 
-def mounts() -> str:
-    return Path("/proc/self/mountinfo").read_text()
+def mounts(below: Path) -> list[str]:
+    """What is mounted below a folder; other tests mount elsewhere at the same time."""
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    return [line for line in lines if str(below) in line]
 
 
 def test_a_sealed_state_gives_the_same_snapshot_as_the_plain_way(disk: Path, tmp_path: Path) -> None:
-    house, before = House(disk / "home", files=200), mounts()  # So many that readers are forked.
+    house, before = House(disk / "home", files=200), mounts(disk)  # So many that readers are forked.
     result, mode = house.freeze_at_rest()
     assert mode.name == "subvolume"
     assert mode.seal_seconds < 5
     plain = House(tmp_path / "plain", files=200)
     assert plain.freeze().snapshot.id == result.snapshot.id
     assert verify(house.store, result.snapshot).ok
-    assert mounts() == before
+    assert mounts(disk) == before
     assert list(house.home.run.iterdir()) == []
     again, _ = house.freeze_at_rest()
     assert (again.new, again.files_read) == (False, 0)
@@ -180,9 +182,9 @@ def test_a_restore_brings_a_state_back_that_was_sealed(house: House) -> None:
 
 @pytest.mark.parametrize("point", [point for point in crash.POINTS if not point.startswith("view-")])
 def test_a_freeze_of_a_sealed_state_killed_at_any_step_leaves_no_mount_and_what_doctor_clears(
-    house: House, point: str
+    disk: Path, house: House, point: str
 ) -> None:
-    before = mounts()
+    before = mounts(disk)
     pid = os.fork()
     if not pid:
         try:
@@ -192,7 +194,7 @@ def test_a_freeze_of_a_sealed_state_killed_at_any_step_leaves_no_mount_and_what_
             os._exit(0)
     _, status = os.waitpid(pid, 0)
     assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
-    assert mounts() == before
+    assert mounts(disk) == before
     assert len(abandoned(house.home)) == 1
     condition = examine_store(house.home)
     assert condition is not None and "a sealed state" in " ".join(map(str, condition.leftovers))
