@@ -45,7 +45,8 @@ _TABLE: Mapping[Verdict, Mapping[str, str]] = {
         "snapshotter.transfer.errors": "TransferError",
         "workstation.saved_workflows.errors": "SavedWorkflowError",
         "workstation.arrivals.errors": "ArrivalError",
-        "workstation.errors": "WorkstationError EngineError PluginError DependencyError WorkflowError",
+        "workstation.errors": "WorkstationError EngineError PluginError WorkflowError",
+        "workstation.dependencies.errors": "DependencyError",
         "snapshotter.errors": "SnapshotterError ForkFailed",
         "snapshotter.copying": "Changed Unreadable",
         "snapshotter.backends.private_mounts": "NoPrivateMounts",
@@ -66,7 +67,8 @@ _TABLE: Mapping[Verdict, Mapping[str, str]] = {
         "snapshotter.transfer.errors": "ArchiveRefused UrlUnusable",
         "workstation.arrivals.errors": "ModelNameUnusable PartTooLong ModelBytesWrong",
         "workstation.errors": "BadName BadPluginName PluginSourceUnusable RefNotFound ArchiveRefused "
-        "EngineSourceUnusable RequirementsUnreadable NotJson UiFormatWorkflow EmptyWorkflow HomeUnreadable",
+        "EngineSourceUnusable NotJson UiFormatWorkflow EmptyWorkflow HomeUnreadable",
+        "workstation.dependencies.errors": "RequirementsUnreadable",
         "snapshotter.errors": "AmbiguousSnapshot",
         "online_runtime.gateway.errors": "BadSetting",
         "publisher.errors": "BadAccountName PasswordTooShort ConfigurationInvalid NotAcceptable",
@@ -80,7 +82,8 @@ _TABLE: Mapping[Verdict, Mapping[str, str]] = {
     Verdict(404, NOT_FOUND): {
         "workstation.saved_workflows.errors": "WorkflowNotFound",
         "web.editor.errors": "TemplateNotFound",
-        "workstation.errors": "ProjectNotFound BaseNotFound PluginNotFound PackageNotInstalled",
+        "workstation.errors": "ProjectNotFound BaseNotFound PluginNotFound",
+        "workstation.dependencies.errors": "PackageNotInstalled",
         "snapshotter.errors": "SnapshotNotFound",
         "online_runtime.gateway.errors": "UnknownPath UnknownService PromptUnknown FileMissing",
         "publisher.errors": "AccountNotFound ApiKeyNotFound ServiceNotFound DeploymentNotFound "
@@ -103,8 +106,8 @@ _TABLE: Mapping[Verdict, Mapping[str, str]] = {
     },
     Verdict(409, REFUSED): {
         "snapshotter.transfer.errors": "BaseNotIncluded",
-        "workstation.errors": "PluginPinned PluginHasLocalEdits PluginNotUpdatable ProtectedChange "
-        "DependencyConflict RequirementsDoNotResolve ModelKeepsChanging",
+        "workstation.errors": "PluginPinned PluginHasLocalEdits PluginNotUpdatable ModelKeepsChanging",
+        "workstation.dependencies.errors": "ProtectedChange DependencyConflict RequirementsDoNotResolve",
         "snapshotter.errors": "NotFreezable FileKeepsChanging WorkstationKeepsChanging NotRestorable",
         "publisher.errors": "LastAdmin RollbackRefused NothingDeployed NoFreeSlot",
         "web.errors": "AnswerNeeded Declined",
@@ -112,7 +115,8 @@ _TABLE: Mapping[Verdict, Mapping[str, str]] = {
     Verdict(422, REFUSED): {"online_runtime.jobs.errors": "IdempotencyKeyReused"},
     Verdict(502, REFUSED): {"web.errors": "CallRefused"},
     Verdict(500, FAILED): {
-        "workstation.errors": "InstallFailed EnvironmentNotMade KeeperNotStarted StopFailed",
+        "workstation.errors": "KeeperNotStarted StopFailed",
+        "workstation.dependencies.errors": "InstallFailed EnvironmentNotMade",
         "online_runtime.instance.errors": "ViewRefused CopyFailed",
         "publisher.errors": "GatewayBehind GpusUnreadable SmokeFailed",
         "publisher.drivers.errors": "StartFailed StopFailed",

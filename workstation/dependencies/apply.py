@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 
 from workstation.bases import Base
 from workstation.change import Change, change, recover
+from workstation.dependencies.errors import InstallFailed, PackageNotInstalled
 from workstation.dependencies.installer import INSTALL_LIMIT_SECONDS, run_uv
 from workstation.dependencies.inventory import normalise
 from workstation.dependencies.plan import Plan, installed_layers, plan_removal
-from workstation.errors import InstallFailed, PackageNotInstalled
 from workstation.layout import Project
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Literal
 
 from workstation.bases import Base
+from workstation.dependencies.errors import EnvironmentNotMade
 from workstation.dependencies.installer import INSTALL_LIMIT_SECONDS, UvResult, run_uv
 from workstation.dependencies.inventory import Installed, layered, read_distributions, visible_distributions
-from workstation.errors import EnvironmentNotMade
 
 EnvironmentKind = Literal["layered", "isolated"]
 BASE_LINK = "stillframe_base.pth"

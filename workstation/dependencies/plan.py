@@ -17,6 +17,12 @@ from packaging.utils import parse_wheel_filename
 
 from workstation.bases import Base
 from workstation.dependencies.environment import is_layered, site_packages_of
+from workstation.dependencies.errors import (
+    DependencyConflict,
+    EnvironmentNotMade,
+    ProtectedChange,
+    RequirementsDoNotResolve,
+)
 from workstation.dependencies.installer import run_uv
 from workstation.dependencies.inventory import (
     Distribution,
@@ -25,12 +31,6 @@ from workstation.dependencies.inventory import (
     visible_distributions,
 )
 from workstation.dependencies.requirements import Requirements, given_requirements, read_requirements
-from workstation.errors import (
-    DependencyConflict,
-    EnvironmentNotMade,
-    ProtectedChange,
-    RequirementsDoNotResolve,
-)
 from workstation.layout import Project
 
 # What a plugin may not replace without being asked: other plugins and the engine are compiled against these.

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from workstation.errors import RequirementsUnreadable
+from workstation.dependencies.errors import RequirementsUnreadable
 
 _INDEX_OPTION = re.compile(r"(--index-url|--extra-index-url|--find-links|-i|-f)(?:\s+|=)(\S+)")
 _INCLUDE = re.compile(r"(?:-r|--requirement)(?:\s+|=)?(\S+)")

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workstation.errors import BadPluginName, PluginNotFound, RequirementsUnreadable
+from workstation.dependencies.errors import RequirementsUnreadable
+from workstation.errors import BadPluginName, PluginNotFound
 from workstation.layout import Workstation
 from workstation.plugins import repositories
 from workstation.plugins.declared import declared_nodes

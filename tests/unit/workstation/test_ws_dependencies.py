@@ -13,17 +13,17 @@ import pytest
 
 from workstation.dependencies.apply import apply, remove_packages
 from workstation.dependencies.environment import list_packages, make_environment
-from workstation.dependencies.inventory import read_distributions
-from workstation.dependencies.plan import plan
-from workstation.errors import (
+from workstation.dependencies.errors import (
     DependencyConflict,
     InstallFailed,
     PackageNotInstalled,
-    ProjectBusy,
     ProtectedChange,
     RequirementsDoNotResolve,
     RequirementsUnreadable,
 )
+from workstation.dependencies.inventory import read_distributions
+from workstation.dependencies.plan import plan
+from workstation.errors import ProjectBusy
 from workstation.project import read_project
 
 

@@ -11,13 +11,13 @@ import pytest
 from workstation import models
 from workstation.bases import add_base, ensure_default_base, fingerprint, list_bases, read_base
 from workstation.cache import list_cache
+from workstation.dependencies.errors import DependencyConflict
 from workstation.engines import EngineChoice, engine_command, engine_version
 from workstation.errors import (
     BadName,
     BaseNotFound,
     BaseUnusable,
     CloneFailed,
-    DependencyConflict,
     EngineSourceUnusable,
     HomeTooNew,
     HomeUnreadable,

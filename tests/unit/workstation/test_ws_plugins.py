@@ -8,20 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from workstation.dependencies.errors import InstallFailed, ProtectedChange, RequirementsDoNotResolve
 from workstation.errors import (
     ArchiveRefused,
     BadPluginName,
     CloneFailed,
-    InstallFailed,
     PluginExists,
     PluginHasLocalEdits,
     PluginNotFound,
     PluginNotUpdatable,
     PluginPinned,
     PluginSourceUnusable,
-    ProtectedChange,
     RefNotFound,
-    RequirementsDoNotResolve,
 )
 from workstation.plugins import install as installing
 from workstation.plugins.install import (
