@@ -6,11 +6,13 @@ What goes into a snapshot of a project, and what an instance mounts of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from online_runtime.instance.spec import Mount
+from publisher.freeze_progress import kept_progress
 from publisher.snapshots import Difference, Frozen, View
 from snapshotter.backends.at_rest import at_rest
 from snapshotter.backends.contract import Sealed
@@ -39,6 +41,7 @@ WORKSTATION = "workstation"
 class ProjectSnapshots:
     """Freezes the workstations of one home; finds, shows and compares what was frozen.
 
+    `progress` is told how far a freeze is; without it that is kept where others can read it.
     `smoke_workflow_of` gives the smoke workflow of a project's service, whose models a manifest names too.
     """
 
@@ -75,16 +78,17 @@ class ProjectSnapshots:
     def _frozen(self, paths: Project, file: ProjectFile, sealed: Sealed | None) -> FreezeResult:
         """What `at_rest` wants done: all is looked at and read in the state that it shows."""
         gathered = self._gathered(paths, file)
-        return freeze(
-            self._store if sealed is None else Store(self._home.store, sealed.rule),
-            paths.name,
-            paths.snapshots,
-            paths.workstation.root,
-            gathered.sources,
-            gathered.facts,
-            progress=self._progress,
-            sealed=sealed is not None,
-        )
+        with nullcontext(self._progress) if self._progress is not None else kept_progress(paths) as progress:
+            return freeze(
+                self._store if sealed is None else Store(self._home.store, sealed.rule),
+                paths.name,
+                paths.snapshots,
+                paths.workstation.root,
+                gathered.sources,
+                gathered.facts,
+                progress=progress,
+                sealed=sealed is not None,
+            )
 
     def resolve(self, project: str, reference: str) -> Frozen:
         """Find an existing snapshot and make its views. Raises SnapshotNotFound, AmbiguousSnapshot."""

@@ -14,6 +14,7 @@ from publisher.db.services import Service
 from publisher.deployment import Deployment, Event, Instance, Side
 from publisher.routes import accepts, configuration_in_force
 from publisher.sandbox import unprotected
+from snapshotter.freeze import FreezeProgress
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class DeploymentRecord:
     instances: tuple[Instance, ...]
     configuration: Mapping[str, Any]
     error: str | None
+    freezing: FreezeProgress | None = None  # how far the freeze is, while it runs
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
@@ -176,7 +177,12 @@ class Publisher:
         """The whole record. Raises DeploymentNotFound, ServiceNotFound."""
         with self._control.read() as tx:
             service = services.read(tx, project)
-            return record_of(tx, deployments.numbered(tx, service.id, project, number))
+            record = record_of(tx, deployments.numbered(tx, service.id, project, number))
+        if record.deployment.state is not DeploymentState.FREEZING:
+            return record
+        from publisher.freeze_progress import read_progress  # the snapshotter, and only while it freezes
+
+        return replace(record, freezing=read_progress(self._home.project(project)))
 
     # Services and instances
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from web.installation import Installation
 
@@ -13,6 +18,91 @@ if TYPE_CHECKING:
     from snapshotter.diff import SnapshotDiff
     from snapshotter.freeze import OnProgress
     from snapshotter.manifest import Snapshot
+
+
+REMEMBERED = 4096  # snapshots whose lines are kept in memory: they never change
+PATIENCE_SECONDS = 0.3  # of one list: what was not compared by then is told by a later one
+
+
+@dataclass(frozen=True)
+class SnapshotLine:
+    """One snapshot in a list. `new_bytes` are those that its parent had not.
+
+    `compared` says why they may be None: it is the "first", comes "later", or its records are "damaged".
+    """
+
+    number: int
+    id: str
+    created_at: datetime
+    plugins: int
+    files: int
+    size_bytes: int
+    parent: str | None
+    new_bytes: int | None = None
+    compared: Literal["yes", "first", "later", "damaged"] = "first"
+
+
+def snapshot_lines(here: Installation, project: str, most: int) -> tuple[SnapshotLine, ...]:
+    """The newest `most` snapshots of a project, newest first. Quick however many there are: comparing with
+    the parents stops after PATIENCE_SECONDS, and goes on at the next call.
+
+    Raises ProjectNotFound, ManifestDamaged, ManifestTooNew.
+    """
+    from snapshotter.catalogue import numbered
+    from workstation.project import read_project
+
+    paths = [path for _, path in numbered(read_project(here.home, project)[0].snapshots)]
+    by_id = {path.name.partition("-")[2]: path for path in reversed(paths)}
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    return tuple(_compared(here, path, by_id, deadline) for path in paths[:most])
+
+
+def snapshot_id(here: Installation, project: str, number: int) -> str:
+    """The id of a project's snapshot. Raises SnapshotNotFound, ProjectNotFound."""
+    from snapshotter.catalogue import numbered
+    from snapshotter.errors import SnapshotNotFound
+    from workstation.project import read_project
+
+    paths = dict(numbered(read_project(here.home, project)[0].snapshots))
+    if number not in paths:
+        raise SnapshotNotFound(str(number), [path.name for path in paths.values()])
+    return _line(paths[number]).id
+
+
+def _compared(here: Installation, path: Path, by_id: dict[str, Path], deadline: float) -> SnapshotLine:
+    from dataclasses import replace
+
+    from snapshotter.errors import SnapshotterError
+    from snapshotter.manifest import SHORT_ID
+
+    line = _line(path)
+    parent = by_id.get(line.parent[:SHORT_ID]) if line.parent else None
+    if parent is None:
+        return line
+    if time.monotonic() > deadline:
+        return replace(line, compared="later")
+    try:
+        return replace(line, new_bytes=_new_bytes(here.home.store, parent, path), compared="yes")
+    except SnapshotterError:
+        return replace(line, compared="damaged")  # verifying it names what is
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _line(path: Path) -> SnapshotLine:
+    from snapshotter.catalogue import read_snapshot
+
+    one = read_snapshot(path)
+    plugins = sum(part.kind == "plugin" for part in one.components)
+    return SnapshotLine(one.number, one.id, one.created_at, plugins, one.files, one.size_bytes, one.parent)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _new_bytes(store: Path, parent: Path, path: Path) -> int:
+    from snapshotter.catalogue import read_snapshot
+    from snapshotter.diff import diff
+    from snapshotter.objects import Store
+
+    return diff(Store(store), read_snapshot(parent), read_snapshot(path)).new_bytes
 
 
 def freeze_workstation(here: Installation, project: str, progress: OnProgress | None = None) -> Frozen:

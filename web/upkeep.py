@@ -87,6 +87,11 @@ def delete_snapshot(here: Installation, project: str, reference: str) -> Snapsho
     return snapshot
 
 
+def needed_by(here: Installation, project: str) -> Mapping[str, str]:
+    """Snapshot id -> who needs it, as part of a sentence: why it cannot be deleted now."""
+    return _needed(here, project)()
+
+
 def prune_snapshots(
     here: Installation, project: str, policy: Policy, *, dry_run: bool = False
 ) -> tuple[Verdict, ...]:

@@ -33,10 +33,12 @@ def browser() -> Iterator[Browser]:
     """Debian's Chromium. `apt-get install chromium` brings it."""
     found = next(filter(None, map(shutil.which, NAMES)), None)
     assert found is not None, "These tests need Chromium: apt-get install chromium."
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=found, args=[*FLAGS])
-        yield started
-        started.close()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", "/tmp")  # a profile holds a socket, and a socket's path is short by law
+        with sync_playwright() as playwright:
+            started = playwright.chromium.launch(executable_path=found, args=[*FLAGS])
+            yield started
+            started.close()
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from web.cli.door import Door
-from web.cli.output import console, show
+from web.cli.output import console, show, size
 from web.errors import DeploymentNotSucceeded, WaitedTooLong, WorkerNotRunning
 from web.installation import Installation
 from web.plain import plain
@@ -98,7 +98,7 @@ def watch_until_final(
             if time.monotonic() > deadline:
                 raise WaitedTooLong(f"deployment {number} of {project}", limit_seconds, then)
             if status is not None:
-                status.update(_now(record["deployment"]))
+                status.update(_now(record))
             time.sleep(LOOK_SECONDS)
 
 
@@ -126,8 +126,13 @@ def _seconds(start: str, end: str | None) -> float:
     return seconds_between(datetime.fromisoformat(start), datetime.fromisoformat(end) if end else None)
 
 
-def _now(deployment: Record) -> str:
-    return f"{deployment['state']} for {_seconds(deployment['entered_at'], None):.0f} s"
+def _now(record: Record) -> str:
+    deployment, freezing = record["deployment"], record["freezing"]
+    words = f"{deployment['state']} for {_seconds(deployment['entered_at'], None):.0f} s"
+    if freezing is None or not freezing["files_total"]:
+        return words
+    done = f"{freezing['files_done']} of {freezing['files_total']} files, {size(freezing['bytes_done'])}"
+    return f"{words}: {done}  {freezing['path']}"
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from publisher.deployment import Deployment, Event, Instance
 from publisher.history import DeploymentRecord
 from publisher.states import BEFORE_SWITCH, DeploymentState
+from snapshotter.freeze import FreezeProgress
 from web.installation import Installation
 from web.pages.console.acting import SOURCE, perform
 from web.pages.console.markers import CONTROL
@@ -19,8 +20,9 @@ from web.pages.parts.dialogs import confirmed
 from web.pages.parts.findings import draw_findings
 from web.pages.parts.headings import fact, facts, section
 from web.pages.parts.markup import icon, link, tag
-from web.pages.parts.moments import clock_time, duration_text, moment, running_since
+from web.pages.parts.moments import clock_time, duration_text, moment, running_since, size_text
 from web.pages.parts.phases import Phase, draw_phases, phases_of
+from web.pages.parts.progress import ProgressLine
 from web.pages.parts.rotation import Sides, box_of, draw_sides
 from web.pages.parts.table import Column, table
 
@@ -58,6 +60,7 @@ class Sight:
     broken: tuple[BrokenPlugin, ...]
     tails: tuple[LogTail, ...]
     serves: bool
+    freezing: FreezeProgress | None
 
 
 @console_page("/projects/{project}/deployments/{number:int}", title="deployment.page", nav=None)
@@ -88,6 +91,7 @@ def sight_of(here: Installation, project: str, number: int) -> Sight:
         broken=_broken(record),
         tails=_tails(record.instances),
         serves=serving is not None and serving.number == one.number,
+        freezing=record.freezing,
     )
 
 
@@ -118,6 +122,8 @@ def _draw(sight: Sight) -> None:
     if one.failure:
         _failure(sight)
     draw_phases(sight.phases)
+    if sight.freezing is not None:
+        _freezing(sight.freezing)
     _facts(one)
     if sight.sides.old or sight.sides.new:
         with section("deployment.rotation"):
@@ -127,6 +133,19 @@ def _draw(sight: Sight) -> None:
         with section("deployment.findings"), tag("div", "", "sf-card"):
             draw_findings(one.findings)
     _steps(sight.steps)
+
+
+def _freezing(now: FreezeProgress) -> None:
+    share = now.bytes_done / now.bytes_total if now.bytes_total else None
+    done = say(
+        "deployment.freezing",
+        files=now.files_done,
+        total=now.files_total,
+        size=size_text(now.bytes_done),
+        path=now.path,
+    )
+    with tag("div", "", "sf-section"):
+        ProgressLine(done if now.files_total else say("deployment.looking"), share)
 
 
 def _head(sight: Sight) -> None:
