@@ -37,11 +37,13 @@ from workstation.plugins.repositories import without_credentials
 
 
 def everything(project) -> dict[str, bytes]:
-    """All that must be as before after a failure; run/ holds locks only."""
+    """All that must be as before after a failure; run/ holds locks, and what is being removed behind us."""
+    kept = (entry for entry in project.root.iterdir() if entry != project.run)
     return {
         str(path.relative_to(project.root)): path.read_bytes()
-        for path in project.root.rglob("*")
-        if path.is_file() and project.run not in path.parents
+        for entry in kept
+        for path in (entry, *entry.rglob("*"))
+        if path.is_file()
     }
 
 
