@@ -52,9 +52,14 @@ def snapshot_lines(here: Installation, project: str, most: int) -> tuple[Snapsho
     from workstation.project import read_project
 
     paths = [path for _, path in numbered(read_project(here.home, project)[0].snapshots)]
-    by_id = {path.name.partition("-")[2]: path for path in reversed(paths)}
     deadline = time.monotonic() + PATIENCE_SECONDS
-    return tuple(_compared(here, path, by_id, deadline) for path in paths[:most])
+    earlier: dict[str, Path] = {}  # by short id: the same content may have been frozen again
+    lines = []
+    for place, path in enumerate(reversed(paths), start=1):
+        if place > len(paths) - most:
+            lines.append(_compared(here, path, earlier, deadline))
+        earlier[path.name.partition("-")[2]] = path
+    return tuple(reversed(lines))
 
 
 def snapshot_id(here: Installation, project: str, number: int) -> str:
@@ -69,14 +74,14 @@ def snapshot_id(here: Installation, project: str, number: int) -> str:
     return _line(paths[number]).id
 
 
-def _compared(here: Installation, path: Path, by_id: dict[str, Path], deadline: float) -> SnapshotLine:
+def _compared(here: Installation, path: Path, earlier: dict[str, Path], deadline: float) -> SnapshotLine:
     from dataclasses import replace
 
     from snapshotter.errors import SnapshotterError
     from snapshotter.manifest import SHORT_ID
 
     line = _line(path)
-    parent = by_id.get(line.parent[:SHORT_ID]) if line.parent else None
+    parent = earlier.get(line.parent[:SHORT_ID]) if line.parent else None
     if parent is None:
         return line
     if time.monotonic() > deadline:

@@ -58,13 +58,12 @@ async def snapshot(page: Page, number: int) -> None:
     link(say("snapshot.all"), f"/projects/{page.project}/snapshots", "sf-link sf-back")
     contents = await page.read(contents_of, page.project, number)
     with tag("div", "", "sf-head"):
-        with tag("div", "", "sf-head-words"):
-            tag("h1", say("snapshot.title", number=number))
+        tag("h1", say("snapshot.title", number=number))
         actions = tag("div", "", "sf-actions")
     await page.live(
         _draw_standing, standing_of, page.project, number, on=(CONTROL, project_topic(page.project))
     )
-    result = tag("div", "", "sf-stack sf-section", aria_live="polite")
+    result = tag("div", "", "sf-stack sf-result", aria_live="polite")
     with actions:
         _actions(page, number, result)
     _facts(contents.found)
@@ -146,7 +145,10 @@ def _facts(found: SnapshotDescription) -> None:
         with fact("snapshot.when"):
             moment(one.created_at)
         fact("snapshot.by", str(by.get("user", "–")))
-        fact("snapshot.size", say("snapshot.size-files", size=size_text(one.size_bytes), files=one.files))
+        fact(
+            "snapshot.size",
+            say("snapshot.size-files", size=size_text(one.size_bytes), files=f"{one.files:,}"),
+        )
         fact("snapshot.new", _new(found))
         words = (engine.get("kind"), engine.get("version"), (engine.get("commit") or "")[:12])
         fact("snapshot.engine", " ".join(str(word) for word in words if word) or "–")
@@ -244,12 +246,12 @@ _MODEL = (
 _CACHE = (
     Column[Facts]("snapshot.entry", lambda one: one.get("repository") or one["name"], "sf-break"),
     Column[Facts]("snapshot.revision", lambda one: _mono(", ".join(_short(one.get("revisions", {}))))),
-    Column[Facts]("snapshot.files", lambda one: one["files"], "sf-right sf-number"),
+    Column[Facts]("snapshot.files", lambda one: f"{one['files']:,}", "sf-right sf-number"),
     Column[Facts]("snapshot.size", lambda one: size_text(one["size_bytes"]), "sf-right sf-number"),
 )
 _PART = (
     Column[Facts]("snapshot.part", lambda one: one["name"], "sf-break"),
-    Column[Facts]("snapshot.files", lambda one: one["files"], "sf-right sf-number"),
+    Column[Facts]("snapshot.files", lambda one: f"{one['files']:,}", "sf-right sf-number"),
     Column[Facts]("snapshot.size", lambda one: size_text(one["size_bytes"]), "sf-right sf-number"),
     Column[Facts]("snapshot.tree", lambda one: _mono(one["tree"][:12])),
 )

@@ -48,7 +48,7 @@ async def snapshots(page: Page) -> None:
             action_button("snapshots.verify", lambda: verify_now(page, result, None), icon="verified")
         if page.may("snapshot.freeze"):
             action_button("snapshots.freeze", lambda: _freeze(page), kind="primary", icon="photo_camera")
-    result = tag("div", "", "sf-stack", aria_live="polite")
+    result = tag("div", "", "sf-stack sf-result", aria_live="polite")
     place = await page.live(_draw, kept_of, page.project, SHOWN, on=_topics(page))
     found = await page.read(snapshot_lines, page.project, MOST)
     if len(found) > SHOWN:
@@ -127,8 +127,10 @@ def _new(one: SnapshotLine) -> None:
 
 
 def share_text(share: float) -> str:
-    """A part of the whole: 0 %, 0.4 %, 38 %."""
+    """A part of the whole: 0 %, < 0.1 %, 0.4 %, 38 %."""
     percent = 100 * share
+    if 0 < percent < 0.1:
+        return "< 0.1 %"
     return f"{percent:.1f} %" if 0 < percent < 10 else f"{percent:.0f} %"
 
 

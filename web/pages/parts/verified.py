@@ -64,4 +64,7 @@ def _draw(
         lines = [f"{one}: {', '.join(users.get(one.object, one.snapshots))}" for one in report.damages]
         code_block("\n".join([*lines[:SHOWN], *(["…"] if len(lines) > SHOWN else [])]))
         if healed is None:
-            action_button("verified.heal", lambda: _heal(page, place, number), kind="primary", icon="healing")
+            with tag("div", "", "sf-actions"):
+                action_button(
+                    "verified.heal", lambda: _heal(page, place, number), kind="primary", icon="healing"
+                )
