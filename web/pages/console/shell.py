@@ -89,7 +89,8 @@ def _places(page: Page, places: tuple[Place, ...], heading: str) -> None:
         tag("div", heading, "sf-nav-heading")
     for place in shown:
         target = by_nav[place.nav].path.replace("{project}", page.project)
-        here = {"aria_current": "page"} if place.nav == page.entry.nav else {}
+        within = page.project and page.path.startswith(f"{target}/")  # a page below one that is listed
+        here = {"aria_current": "page"} if place.nav == page.entry.nav or within else {}
         with tag("a", "", "sf-nav-item", href=target, **here):
             icon(place.symbol)
             tag("span", say(place.text))
