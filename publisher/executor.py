@@ -290,6 +290,7 @@ class Executor:
         with self._write() as tx:
             advance(deployment.state, state)
             deployments.change(tx, self._id, state=state, outcome=outcome, entered_at=now, ended_at=now)
+            deployments.end_running(tx, self._id, now, outcome)  # nobody comes back to what has ended
             if state is DeploymentState.SUCCEEDED:
                 self._settle(tx, deployment)
         self._m.routes.publish()

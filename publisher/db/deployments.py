@@ -228,6 +228,12 @@ def begin_event(
     return row.id
 
 
+def end_running(tx: Transaction, deployment_id: int, now: datetime, detail: str) -> None:
+    """Write down that the step which runs ended well, where nobody else may come to do it."""
+    running = (EventRow.deployment_id == deployment_id, EventRow.result == "running")
+    tx.execute(update(EventRow).where(*running).values(result="ok", ended_at=now, detail=detail))
+
+
 def end_event(
     tx: Transaction, event_id: int, now: datetime, result: str, detail: str, data: Mapping[str, Any]
 ) -> None:

@@ -148,3 +148,24 @@ def test_a_database_of_a_newer_version_is_refused_and_not_touched(tmp_path: Path
     with pytest.raises(ControlTooNew, match="9999"):
         open_control(url)
     assert (tmp_path / "control.db").read_bytes() == before
+
+
+def test_a_deployment_whose_executor_is_killed_at_its_last_step_leaves_no_step_running(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        """As a kill: nothing catches it."""
+
+    stage = Stage(tmp_path / "home")
+
+    def kill_when_it_has_ended(point: str) -> None:
+        if point == "acted" and stage.record().deployment.final:
+            raise Killed
+
+    monkeypatch.setattr("publisher.executor.crash_point", kill_when_it_has_ended)
+    deployment_id = stage.deploy()
+    with pytest.raises(Killed):
+        stage.run(deployment_id)
+    record = stage.record()
+    assert record.deployment.final
+    assert [event.kind for event in record.events if event.ended_at is None] == []
