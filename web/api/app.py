@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
@@ -43,7 +42,6 @@ from web.pages.static.assets import FOLDER, PREFIX
 from web.signin.audit import Audit
 from web.signin.page import signin_routes
 
-CONSOLE_PAUSE_SECONDS = 0.5  # so that its import does not hold up the door's start
 NOUNS = (
     projects,
     plugins,
@@ -75,7 +73,7 @@ def create_app(installation: Installation, *, listen: str = "127.0.0.1") -> Fast
         title="Stillframe",
         version=version("stillframe"),
         description="Freeze a workstation into an immutable snapshot and roll it out to online instances.",
-        lifespan=_loading(console),
+        lifespan=_ending(console),
         docs_url=None,  # those pages load scripts from elsewhere; the console has its own
         redoc_url=None,
     )
@@ -91,7 +89,7 @@ def create_app(installation: Installation, *, listen: str = "127.0.0.1") -> Fast
     app.add_api_route("/healthz", healthz, tags=["health"])
     app.include_router(metrics.router)
     add_editor(app, installation.home, signin)
-    app.include_router(signin_routes(signin, audit, installation.chosen.door.session_seconds))
+    app.include_router(signin_routes(signin, audit, installation.chosen.door.session_seconds, console.load))
     app.mount(PREFIX, StaticFiles(directory=FOLDER))
     app.router.default = _elsewhere(console)
     answer_errors(app)
@@ -111,14 +109,10 @@ def healthz() -> dict[str, str]:
     return {"status": "ok", "version": version("stillframe")}
 
 
-def _loading(console: LazyConsole) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
-    """The console begins to load a moment after the door serves, or when the first page is asked for."""
-
+def _ending(console: LazyConsole) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        soon = asyncio.get_running_loop().call_later(CONSOLE_PAUSE_SECONDS, console.load)
         yield
-        soon.cancel()
         await console.close()
 
     return lifespan

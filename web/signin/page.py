@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from html import escape
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
@@ -24,12 +25,15 @@ FIRST_PAGE = "/projects"
 FORM_LIMIT_BYTES = 16 * 1024
 
 
-def signin_routes(signin: SignIn, audit: Audit, session_seconds: float) -> APIRouter:
-    """`/signin` and `/signout`."""
+def signin_routes(
+    signin: SignIn, audit: Audit, session_seconds: float, expect: Callable[[], object]
+) -> APIRouter:
+    """`/signin` and `/signout`. `expect` is called when somebody is about to come in."""
     router = APIRouter(include_in_schema=False)
 
     @router.get("/signin")
-    def show(request: Request) -> Response:
+    async def show(request: Request) -> Response:
+        expect()
         return _page(reader_of(request), request.query_params.get("next", ""))
 
     @router.post("/signin")
