@@ -165,7 +165,13 @@ def running(folder: Path, settings: Mapping[str, object] = QUICK) -> Iterator[Pl
 def stop_instances(home: Path) -> None:
     """End whatever instances and workstation engines of this home still run."""
     from publisher.drivers.process import ProcessDriver
+    from workstation.process import stop_workstation, workstation_state
+    from workstation.project import list_projects
 
     driver = ProcessDriver(home / "run" / "instances")
     for instance in driver.list():
         driver.stop(instance, grace_seconds=2.0)
+    opened = open_home(home)
+    for name in list_projects(opened):
+        if workstation_state(opened.project(name)).alive:
+            stop_workstation(opened.project(name))
