@@ -102,6 +102,7 @@ def test_a_requirement_that_cannot_be_resolved_changes_nothing_and_says_why(
     page.page.get_by_role("button", name="What would it change?").click()
     expect(page.page.get_by_role("dialog")).to_contain_text("no-such-package-at-all")
     page.page.get_by_role("dialog").get_by_role("button", name="Close").click()
+    expect(page.page.get_by_role("dialog")).to_have_count(0)  # it fades
     page.shoot(artefacts, "packages-dark-narrow")
     assert not serious(page)
 
