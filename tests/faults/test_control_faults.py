@@ -24,6 +24,8 @@ from tests.fakes.publishing import Stage
 from tests.faults.test_rotation_faults import serving_one, tick_until
 from tests.running_platform import eventually
 
+pytestmark = pytest.mark.slow  # whole deployments
+
 ROOT = Path(__file__).parents[2]
 QUICK = "minimum_healthy_seconds=0.2, bake_seconds=0.2, health_interval_seconds=0.05"
 WORKER = f"""

@@ -14,6 +14,8 @@ from publisher.sweep import Sweep
 from tests.fakes.publishing import Stage
 from tests.running_platform import eventually
 
+pytestmark = pytest.mark.slow  # whole deployments
+
 
 def serving_one(folder: Path, slots: int = 4, instances: int = 1) -> Stage:
     """A service that serves snapshot one, and a workstation that has moved on."""

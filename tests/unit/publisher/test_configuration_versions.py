@@ -15,6 +15,8 @@ from publisher.errors import ConfigurationInvalid, ConfigurationNotFound, Deploy
 from publisher.states import DeploymentState as S
 from tests.fakes.publishing import Stage
 
+pytestmark = pytest.mark.slow  # whole deployments
+
 ANA = Asker("ana", "test", "why")
 
 documents = st.fixed_dictionaries(

@@ -19,6 +19,8 @@ from publisher.states import DeploymentState as S
 from snapshotter.errors import SnapshotterError
 from tests.fakes.publishing import Stage
 
+pytestmark = pytest.mark.slow  # whole deployments
+
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Stage:

@@ -23,6 +23,8 @@ from publisher.keyring import Keyring
 from publisher.states import DeploymentState as S
 from tests.fakes.publishing import Stage
 
+pytestmark = pytest.mark.slow  # whole deployments
+
 VALUE = "hf_verysecretvalue"
 ANA = Asker("ana", "test")
 

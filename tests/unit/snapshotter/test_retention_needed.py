@@ -12,6 +12,8 @@ from publisher.retention import needed_snapshots, views_in_use
 from tests.fakes.publishing import Stage
 from workstation.layout import Home
 
+pytestmark = pytest.mark.slow  # whole deployments
+
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Stage:
