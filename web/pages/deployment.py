@@ -18,11 +18,11 @@ from web.pages.parts.chip import chip
 from web.pages.parts.code import code_block
 from web.pages.parts.dialogs import confirmed
 from web.pages.parts.findings import draw_findings
+from web.pages.parts.freezing import draw_freezing
 from web.pages.parts.headings import fact, facts, section
 from web.pages.parts.markup import icon, link, tag
-from web.pages.parts.moments import clock_time, duration_text, moment, running_since, size_text
+from web.pages.parts.moments import clock_time, duration_text, moment, running_since
 from web.pages.parts.phases import Phase, draw_phases, phases_of
-from web.pages.parts.progress import ProgressLine
 from web.pages.parts.rotation import Sides, box_of, draw_sides
 from web.pages.parts.table import Column, table
 
@@ -122,8 +122,7 @@ def _draw(sight: Sight) -> None:
     if one.failure:
         _failure(sight)
     draw_phases(sight.phases)
-    if sight.freezing is not None:
-        _freezing(sight.freezing)
+    draw_freezing(sight.freezing)
     _facts(one)
     if sight.sides.old or sight.sides.new:
         with section("deployment.rotation"):
@@ -133,19 +132,6 @@ def _draw(sight: Sight) -> None:
         with section("deployment.findings"), tag("div", "", "sf-card"):
             draw_findings(one.findings)
     _steps(sight.steps)
-
-
-def _freezing(now: FreezeProgress) -> None:
-    share = now.bytes_done / now.bytes_total if now.bytes_total else None
-    done = say(
-        "deployment.freezing",
-        files=now.files_done,
-        total=now.files_total,
-        size=size_text(now.bytes_done),
-        path=now.path,
-    )
-    with tag("div", "", "sf-section"):
-        ProgressLine(done if now.files_total else say("deployment.looking"), share)
 
 
 def _head(sight: Sight) -> None:

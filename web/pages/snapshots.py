@@ -8,6 +8,8 @@ from nicegui import ui
 from nicegui.element import Element
 
 from publisher.errors import ServiceNotFound
+from publisher.freeze_progress import read_progress
+from snapshotter.freeze import FreezeProgress
 from web.installation import Installation
 from web.pages.console.acting import perform
 from web.pages.console.markers import CONTROL, project_topic
@@ -17,6 +19,7 @@ from web.pages.parts.chip import Mood, chip
 from web.pages.parts.dialogs import told
 from web.pages.parts.difference import draw_difference
 from web.pages.parts.empty import empty_state
+from web.pages.parts.freezing import draw_freezing
 from web.pages.parts.headings import page_header, section
 from web.pages.parts.markup import tag
 from web.pages.parts.moments import moment, size_text
@@ -48,6 +51,7 @@ async def snapshots(page: Page) -> None:
             action_button("snapshots.verify", lambda: verify_now(page, result, None), icon="verified")
         if page.may("snapshot.freeze"):
             action_button("snapshots.freeze", lambda: _freeze(page), kind="primary", icon="photo_camera")
+    await page.live(draw_freezing, freezing_of, page.project)
     result = tag("div", "", "sf-stack sf-result", aria_live="polite")
     place = await page.live(_draw, kept_of, page.project, SHOWN, on=_topics(page))
     found = await page.read(snapshot_lines, page.project, MOST)
@@ -56,6 +60,11 @@ async def snapshots(page: Page) -> None:
             action_button("snapshots.more", lambda: _more(page, place), kind="quiet")
     if found:
         _comparison(page, found)
+
+
+def freezing_of(here: Installation, project: str) -> FreezeProgress | None:
+    """How far the freeze of this project is, whoever asked for it."""
+    return read_progress(here.home.project(project))
 
 
 def kept_of(here: Installation, project: str, most: int) -> Kept:
