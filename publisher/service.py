@@ -203,8 +203,9 @@ class Publisher:
 
     def usage(self, project: str, first: date, last: date) -> tuple[DayOfUse, ...]:
         """Instance seconds, jobs and inference seconds of each UTC day. Raises ServiceNotFound."""
-        file = self._home.root / "jobs.db"
-        database = open_jobs(f"sqlite:///{file}") if file.exists() else None
+        file, url = self._home.root / "jobs.db", self._settings.jobs_url
+        known = url is not None or file.exists()  # no gateway ever started: nothing is made for this
+        database = open_jobs(url or f"sqlite:///{file}") if known else None
         try:
             with self._control.read() as tx:
                 return usage.usage(tx, database, project, first, last, self._clock())

@@ -85,16 +85,13 @@ async def deploy(page: Page) -> None:
         findings = _step(number + 2, "deploy.checks", "deploy.checks-help")
         with tag("div", "", "sf-actions sf-end sf-steps-end"):
             ui.input(say("deploy.note")).props(FIELD).classes("sf-field").bind_value(wishes, "note")
-            go = action_button(
-                "deploy.go", lambda: _deploy(page, wishes), kind="primary", icon="rocket_launch"
-            )
 
-    async def look() -> None:
-        await _show_changes(page, before, changes)
-        await _check(page, wishes, findings, go)
+            async def look() -> None:
+                await _show_changes(page, before, changes)
+                await _check(page, wishes, findings)
 
-    with findings.parent_slot.parent if findings.parent_slot else findings:  # below what it repeats
-        action_button("deploy.look-again", look, kind="quiet", icon="refresh")
+            action_button("deploy.look-again", look, kind="quiet", icon="refresh")
+            action_button("deploy.go", lambda: _deploy(page, wishes), kind="primary", icon="rocket_launch")
     ui.timer(0.1, look, once=True)
 
 
@@ -198,7 +195,7 @@ async def _show_changes(page: Page, before: Before, place: Element) -> None:
             code_block("\n".join(found.lines()))
 
 
-async def _check(page: Page, wishes: Wishes, place: Element, go: ui.button) -> None:
+async def _check(page: Page, wishes: Wishes, place: Element) -> None:
     place.clear()
     with place:
         ProgressLine(say("deploy.checking"))
@@ -216,7 +213,6 @@ async def _check(page: Page, wishes: Wishes, place: Element, go: ui.button) -> N
         if in_the_way:
             tag("p", say("deploy.in-the-way"), "sf-box-problem", role="alert")
         draw_findings(findings, wishes.accept)
-    go.props["data-refused"] = in_the_way
 
 
 def _requested(here: Installation, project: str, wishes: Wishes, by: str, dry_run: bool) -> Deployment:
