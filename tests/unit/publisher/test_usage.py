@@ -30,8 +30,10 @@ def pass_seconds(stage: Stage, seconds: float) -> None:
     stage.clock.pass_seconds(seconds)
 
 
-def job(stage: Stage, accepted_at: datetime, state: str, seconds: float | None) -> None:
-    database = open_jobs(f"sqlite:///{stage.home.root / 'jobs.db'}")
+def job(
+    stage: Stage, accepted_at: datetime, state: str, seconds: float | None, url: str | None = None
+) -> None:
+    database = open_jobs(url or f"sqlite:///{stage.home.root / 'jobs.db'}")
     with database.write() as connection:
         connection.execute(
             insert(jobs).values(
@@ -87,6 +89,14 @@ def test_jobs_count_on_the_day_of_their_acceptance_and_bad_ones_are_told_apart(s
     first, second = stage.publisher.usage("demo", FIRST, FIRST + timedelta(days=1))
     assert (first.jobs, first.jobs_failed, first.inference_seconds) == (4, 2, 3.5)
     assert (second.jobs, second.jobs_failed, second.inference_seconds) == (1, 0, 4.0)
+
+
+def test_jobs_are_read_where_the_settings_say_that_they_are(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'elsewhere.db'}"
+    stage = Stage(tmp_path / "home", jobs_url=url)
+    stage.deployed()
+    job(stage, datetime(2030, 1, 1, 12, tzinfo=UTC), "done", 2.0, url)
+    assert stage.publisher.usage("demo", FIRST, FIRST)[0].jobs == 1
 
 
 def test_a_service_without_any_use_has_its_days_all_the_same(stage: Stage) -> None:
